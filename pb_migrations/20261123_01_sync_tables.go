@@ -17,7 +17,7 @@ func init() {
 				rev        INTEGER NOT NULL
 			)`,
 			`CREATE INDEX sync_feed_scope ON sync_feed (scope, seq)`,
-			`CREATE INDEX sync_feed_record ON sync_feed (record)`,
+			`CREATE INDEX sync_feed_record ON sync_feed (record, rev)`,
 			// Which seq had been reached when the server's clock showed a time; noted at most once a minute.
 			`CREATE TABLE sync_ticks (seq INTEGER PRIMARY KEY, at TEXT NOT NULL)`,
 			// The server's injected clock for triggers: they cannot call it, so it is written before each group of writes.

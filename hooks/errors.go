@@ -1,0 +1,183 @@
+package hooks
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	validation "github.com/pocketbase/ozzo-validation/v4"
+)
+
+// Error is what a caller is told: a code for machines, a Chinese sentence for people, and data that helps.
+type Error struct {
+	Code    string         `json:"code"`
+	Message string         `json:"message"`
+	Data    map[string]any `json:"data,omitempty"`
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// FieldError says what is wrong with one field of one record ("_" stands for the record as a whole).
+type FieldError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// FieldErrors is by field name.
+type FieldErrors map[string]FieldError
+
+func (f FieldErrors) Error() string {
+	parts := make([]string, 0, len(f))
+	for k, v := range f {
+		parts = append(parts, k+": "+v.Message)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// The catalogue of rule violations: one line a code, the sentence a grid worker reads on the phone.
+var catalogue = map[string]string{
+	// whole calls
+	"bad_request":              "请求内容不完整或格式不对，请更新应用后再试",
+	"unauthorized":             "登录已过期，请重新登录；未上报的记录仍在手机里",
+	"device_suspended":         "这台设备已被停用，请联系管理员",
+	"device_wiped":             "这台设备已被清除，请联系管理员",
+	"device_drain_only":        "这台设备已更换，只能上报剩余记录，不能再下载",
+	"device_foreign":           "这台设备登记在他人名下，请用原账号登录或联系管理员",
+	"password_change_required": "请先修改初始密码",
+	"protocol_unsupported":     "应用与服务器的协议版本不符，请更新应用",
+	"epoch_changed":            "服务器数据已恢复到较早的备份，应用将自动补报",
+	"too_large":                "内容过大，请分批上报",
+	"upgrade_required":         "应用版本过旧，请更新后再下载数据",
+	"slow_down":                "请求过于频繁，请稍后再试",
+	"feed_broken":              "服务器的变更记录不完整，已停止接收上报，请管理员运行 gangwan doctor；手机里的记录请保留",
+	"internal":                 "服务器出错，请稍后再试；未上报的记录仍在手机里",
+	// mutations
+	"bad_mutation":       "这条上报无法识别",
+	"mutation_reused":    "同一上报编号已用于其他内容",
+	"record_exists":      "同一编号的记录已存在，内容不同",
+	"record_gone":        "这条记录已被删除",
+	"record_unknown":     "服务器没有这条记录",
+	"parent_missing":     "所属记录一直没有上报",
+	"out_of_scope":       "这条记录不在你负责的范围内",
+	"already_settled":    "原上报已处理，不能再次更正",
+	"replaced":           "已由更正后的上报代替",
+	"record_referenced":  "这条记录已被其他记录引用，不能删除",
+	"not_own_record":     "只能删除自己上报的记录",
+	"checksum_mismatch":  "照片传输不完整，将重新上传",
+	"attachment_reused":  "同一照片编号已用于其他照片",
+	"not_a_picture":      "文件不是 JPEG、PNG 或 WebP 图片",
+	"attachment_unknown": "没有这张照片的记录",
+	// fields
+	"required":              "请填写",
+	"wrong_type":            "格式不对",
+	"not_in_list":           "不在可选范围内",
+	"too_long":              "内容过长",
+	"too_small":             "数值过小",
+	"too_big":               "数值过大",
+	"not_whole":             "请填写整数",
+	"bad_pattern":           "格式不对",
+	"unknown_reference":     "所引用的记录不存在",
+	"not_unique":            "已存在相同内容",
+	"invalid":               "内容不符合要求",
+	"ends_before_start":     "结束时间早于开始时间",
+	"worker_not_self":       "走访人须为本人",
+	"applicant_needed":      "请选择市场主体或填写申请人",
+	"stage_not_allowed":     "当前阶段不能这样变更",
+	"reason_needed":         "请填写原因",
+	"match_needed":          "请指明对接的银行",
+	"match_of_other_demand": "所选对接不属于这条需求",
+	"match_open":            "该银行已有办理中的对接",
+	"amount_needed":         "请填写金额",
+	"time_before_previous":  "时间早于上一步骤",
+	"role_not_allowed":      "你的角色不能办理此事项",
+	"to_user_needed":        "请选择接手人",
+	"bank_not_own":          "只能办理本行的对接",
+	"bad_uscc":              "统一社会信用代码格式不对",
+}
+
+// Err makes the error of a whole call from the catalogue.
+func Err(code string) *Error { return &Error{Code: code, Message: Message(code)} }
+
+// With adds data to an error of a whole call.
+func (e *Error) With(key string, value any) *Error {
+	if e.Data == nil {
+		e.Data = map[string]any{}
+	}
+	e.Data[key] = value
+	return e
+}
+
+// Message is the Chinese sentence of a code.
+func Message(code string) string {
+	if m, ok := catalogue[code]; ok {
+		return m
+	}
+	return catalogue["invalid"]
+}
+
+// Violation is a validation error for one field, in the form that PocketBase returns from its API.
+func Violation(field, code string) error {
+	return validation.Errors{field: validation.NewError(code, Message(code))}
+}
+
+// PocketBase's own validation codes, in our words.
+var ownCode = map[string]string{
+	"validation_required":               "required",
+	"validation_not_enough_values":      "required",
+	"validation_invalid_value":          "not_in_list",
+	"validation_in_invalid":             "not_in_list",
+	"validation_too_many_values":        "too_long",
+	"validation_max_text_constraint":    "too_long",
+	"validation_length_too_long":        "too_long",
+	"validation_json_size_limit":        "too_long",
+	"validation_min_text_constraint":    "too_small",
+	"validation_min_number_constraint":  "too_small",
+	"validation_max_number_constraint":  "too_big",
+	"validation_file_size_limit":        "too_big",
+	"validation_invalid_latitude":       "too_big",
+	"validation_invalid_longitude":      "too_big",
+	"validation_only_int_constraint":    "not_whole",
+	"validation_not_a_number":           "wrong_type",
+	"validation_unsupported_value_type": "wrong_type",
+	"validation_invalid_json":           "wrong_type",
+	"validation_invalid_format":         "bad_pattern",
+	"validation_match_invalid":          "bad_pattern",
+	"validation_forbidden_pk_character": "bad_pattern",
+	"validation_pk_invalid":             "record_exists",
+	"validation_invalid_or_existing_id": "record_exists",
+	"validation_missing_rel_records":    "unknown_reference",
+	"validation_not_unique":             "not_unique",
+	"validation_invalid_mime_type":      "not_a_picture",
+}
+
+// FieldErrorsOf turns a refused save into field errors; ok is false when err is no validation error but a failure.
+func FieldErrorsOf(err error) (out FieldErrors, ok bool) {
+	var fe FieldErrors
+	if errors.As(err, &fe) {
+		return fe, true
+	}
+	var ve validation.Errors
+	if !errors.As(err, &ve) {
+		return nil, false
+	}
+	out = FieldErrors{}
+	for field, e := range ve {
+		var coded validation.Error
+		if !errors.As(e, &coded) {
+			out[field] = FieldError{Code: "invalid", Message: Message("invalid")}
+			continue
+		}
+		code := coded.Code()
+		if own, known := ownCode[code]; known {
+			code = own
+		} else if _, ours := catalogue[code]; !ours {
+			code = "invalid"
+		}
+		message := Message(code)
+		if max, has := coded.Params()["max"]; has && code == "too_long" {
+			message = fmt.Sprintf("内容过长，最多 %v 个字", max)
+		}
+		out[field] = FieldError{Code: code, Message: message}
+	}
+	return out, true
+}

@@ -1,0 +1,64 @@
+package hooks
+
+import "github.com/pocketbase/pocketbase/core"
+
+// BindVisit runs the visit rules on every save: console, API, sync and import.
+func BindVisit(app core.App, now Clock) {
+	app.OnRecordCreate("visits").BindFunc(func(e *core.RecordEvent) error {
+		r := e.Record
+		defaultTo(r, "captured_at", Stored(now()))
+		defaultTo(r, "review", "none")
+		if actor := actorOf(e.Context); actor != nil {
+			defaultTo(r, "worker", actor.Id)
+		}
+		if err := SetScopes(e.App, r); err != nil {
+			return err
+		}
+		// The grid at capture is fixed by the phone; a visit typed at the desk takes the enterprise's present grid.
+		defaultTo(r, "grid", r.GetString("scope_grid"))
+		if err := setServingHarbour(e.App, r); err != nil {
+			return err
+		}
+		return e.Next()
+	})
+	app.OnRecordValidate("visits").BindFunc(func(e *core.RecordEvent) error {
+		if err := checkVisit(e.Record, actorOf(e.Context)); err != nil {
+			return err
+		}
+		return e.Next()
+	})
+}
+
+// BindPhoto keeps photos where their owner is.
+func BindPhoto(app core.App) {
+	app.OnRecordCreate("photos").BindFunc(func(e *core.RecordEvent) error {
+		if err := SetScopes(e.App, e.Record); err != nil {
+			return err
+		}
+		return e.Next()
+	})
+}
+
+func checkVisit(r, actor *core.Record) error {
+	if actor != nil && r.IsNew() && r.GetString("worker") != actor.Id {
+		return Violation("worker", "worker_not_self")
+	}
+	start, end := r.GetDateTime("started_at"), r.GetDateTime("ended_at")
+	if !end.IsZero() && end.Time().Before(start.Time()) {
+		return Violation("ended_at", "ends_before_start")
+	}
+	return nil
+}
+
+// setServingHarbour notes which harbour served the grid when the record was captured; it does not follow later moves.
+func setServingHarbour(app core.App, r *core.Record) error {
+	if r.GetString("grid") == "" || r.GetString("harbour") != "" {
+		return nil
+	}
+	grid, err := app.FindRecordById("grids", r.GetString("grid"))
+	if err != nil {
+		return Violation("grid", "unknown_reference")
+	}
+	r.Set("harbour", grid.GetString("harbour"))
+	return nil
+}

@@ -1,0 +1,183 @@
+package demo
+
+import (
+	"time"
+
+	"github.com/pocketbase/dbx"
+	"github.com/pocketbase/pocketbase/core"
+
+	"gangwan/hooks"
+)
+
+// What administrators do in the console of an evening, before the phones come in: who walks which grid, which enterprises
+// moved or closed, which finds are confirmed, which visits are reviewed.
+
+func (s *story) adminEvening(day int, date time.Time) error {
+	return s.app.RunInTransaction(func(tx core.App) error {
+		days := s.d.opts.Days
+		if day == days*35/100 || day == days*70/100 {
+			if err := s.reassign(tx, day); err != nil {
+				return err
+			}
+		}
+		if every := max(1, days/10); day%every == every-1 {
+			if err := s.moveSome(tx, day); err != nil {
+				return err
+			}
+		}
+		if day%7 == 6 || day == days-1 {
+			since := hooks.Stored(date.AddDate(0, 0, -8))
+			for _, f := range []func(core.App, string) error{s.closeSome, s.reviewSome, s.confirmFinds} {
+				if err := f(tx, since); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// reassign hands a grid of one worker in twenty to a neighbour, as of now.
+func (s *story) reassign(tx core.App, day int) error {
+	n := len(s.workers)
+	if n < 2 {
+		return nil
+	}
+	r := stream(s.d.opts.Seed, "reassign", day)
+	for range max(1, n/20) {
+		i := r.IntN(n)
+		own, err := tx.FindRecordsByFilter("assignments", "user = {:user} && until = ''", "grid", 0, 0, dbx.Params{"user": s.workers[i].person.id})
+		if err != nil {
+			return err
+		}
+		if len(own) < 2 {
+			continue
+		}
+		own[0].Set("until", hooks.Stored(s.clock.Now()))
+		if err := tx.Save(own[0]); err != nil {
+			return err
+		}
+		next := core.NewRecord(own[0].Collection())
+		next.Id = recordID(r)
+		next.Set("user", s.workers[(i+1)%n].person.id)
+		next.Set("grid", own[0].GetString("grid"))
+		next.Set("from", hooks.Stored(s.clock.Now()))
+		if err := tx.Save(next); err != nil {
+			return err
+		}
+		s.tally.Reassigned++
+	}
+	return nil
+}
+
+// moveSome puts enterprises into the grid where they have moved; over all days one in a hundred.
+func (s *story) moveSome(tx core.App, day int) error {
+	r := stream(s.d.opts.Seed, "move", day)
+	for range max(1, len(s.d.enterprises)/1000) {
+		e := pick(r, s.d.enterprises)
+		if e.grid < 0 {
+			continue
+		}
+		record, err := tx.FindFirstRecordByFilter("enterprises", "uscc = {:uscc} && origin = 'registry'", dbx.Params{"uscc": e.uscc})
+		if err != nil {
+			return err
+		}
+		to := s.d.grids[(e.grid+1+r.IntN(3))%len(s.d.grids)]
+		if record.GetString("grid") == to.id {
+			continue
+		}
+		record.Set("grid", to.id)
+		if err := tx.Save(record); err != nil {
+			return err
+		}
+		s.tally.Moved++
+	}
+	return nil
+}
+
+// closeSome believes half of what workers report about closed and moved shops.
+func (s *story) closeSome(tx core.App, since string) error {
+	var rows []struct{ ID, Enterprise, Outcome string }
+	if err := tx.DB().NewQuery(`SELECT id, enterprise, outcome FROM visits WHERE outcome IN ('closed', 'moved') AND captured_at >= {:since} ORDER BY id`).
+		Bind(dbx.Params{"since": since}).All(&rows); err != nil {
+		return err
+	}
+	for _, v := range rows {
+		if !chance(stream(s.d.opts.Seed, "close", v.ID), 0.5) {
+			continue
+		}
+		e, err := tx.FindRecordById("enterprises", v.Enterprise)
+		if err != nil {
+			return err
+		}
+		if e.GetString("status") != "active" {
+			continue
+		}
+		e.Set("status", v.Outcome)
+		if err := tx.Save(e); err != nil {
+			return err
+		}
+		s.tally.Closed++
+	}
+	return nil
+}
+
+// reviewSome looks at visits without a fix near the door, and at a few others.
+func (s *story) reviewSome(tx core.App, since string) error {
+	var rows []struct {
+		ID     string
+		Reason string
+	}
+	if err := tx.DB().NewQuery(`SELECT id, location_reason AS reason FROM visits WHERE review IN ('', 'none') AND captured_at >= {:since} ORDER BY id`).
+		Bind(dbx.Params{"since": since}).All(&rows); err != nil {
+		return err
+	}
+	for _, v := range rows {
+		verdict := ""
+		switch x := stream(s.d.opts.Seed, "review", v.ID).Float64(); {
+		case v.Reason != "" && x < 0.4:
+			verdict = "exception_approved"
+		case x > 0.997:
+			verdict = "suspicion_confirmed"
+		case x > 0.992:
+			verdict = "voided"
+		default:
+			continue
+		}
+		visit, err := tx.FindRecordById("visits", v.ID)
+		if err != nil {
+			return err
+		}
+		visit.Set("review", verdict)
+		if err := tx.Save(visit); err != nil {
+			return err
+		}
+		s.tally.Reviewed++
+	}
+	return nil
+}
+
+// confirmFinds takes field-found enterprises into the count, and marks some that stand on the list already.
+func (s *story) confirmFinds(tx core.App, _ string) error {
+	records, err := tx.FindRecordsByFilter("enterprises", "origin = 'field' && confirmed_at = '' && status = 'active'", "id", 0, 0)
+	if err != nil {
+		return err
+	}
+	for _, e := range records {
+		twin := e.GetString("suspected_duplicate_of") != ""
+		// One look a find: what is left open stays open.
+		if s.clock.Now().Sub(e.GetDateTime("captured_at").Time()) > 9*24*time.Hour || !chance(stream(s.d.opts.Seed, "confirm", e.Id), 0.7) {
+			continue
+		}
+		if twin {
+			e.Set("status", "duplicate")
+		} else {
+			e.Set("confirmed_at", hooks.Stored(s.clock.Now()))
+		}
+		if err := tx.Save(e); err != nil {
+			return err
+		}
+		s.tally.Confirmed++
+	}
+	return nil
+}

@@ -1,0 +1,336 @@
+package fieldsync
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/pocketbase/dbx"
+	"github.com/pocketbase/pocketbase/core"
+
+	"gangwan/hooks"
+)
+
+// Connect opens SQLite as the sync server needs it: every commit durable (FULL), every transaction immediate (no
+// BUSY_SNAPSHOT while holding the only writer), replaced rows seen by the triggers.
+func Connect(path string) (*dbx.DB, error) {
+	pragmas := []string{"busy_timeout(10000)", "journal_mode(WAL)", "journal_size_limit(200000000)", "synchronous(FULL)",
+		"foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-32000)", "recursive_triggers(ON)"}
+	return dbx.Open("sqlite", path+"?_txlock=immediate&_pragma="+strings.Join(pragmas, "&_pragma="))
+}
+
+const clockNow = `(SELECT now FROM sync_clock)`
+
+// membership is the one definition of who walks which grid now; a trigger and the boundary tick both write it.
+func membership(user string) string {
+	return `(SELECT json_group_array(grid) FROM (SELECT DISTINCT grid FROM assignments WHERE user = ` + user +
+		` AND "from" <= ` + clockNow + ` AND (until = '' OR until > ` + clockNow + `) ORDER BY grid))`
+}
+
+// dated are the fields whose past values decide who might see what, or what counted, at a time.
+var dated = map[string][]string{
+	"enterprises": {"grid", "status", "registry_status"},
+	"grids":       {"harbour"},
+	"users":       {"role", "harbour", "bank"},
+}
+
+// triggers lists every trigger that the tables should have, by name. They run in the transaction of the write itself,
+// whoever makes it: phone, console, API, cascade, import, migration, plain SQL.
+func triggers() map[string]string {
+	out := map[string]string{}
+	add := func(name, when, body string) {
+		name = "sync_" + name
+		out[name] = "CREATE TRIGGER " + name + " " + when + " BEGIN\n" + body + "\nEND"
+	}
+	for _, h := range hooks.Holdings {
+		t := h.Collection
+		aligned, fix := alignment(h)
+		insertWhen := ""
+		if fix != "" {
+			insertWhen = " WHEN " + aligned
+			add(t+"_align_insert", "AFTER INSERT ON "+t+" WHEN NOT ("+aligned+")", fix)
+			add(t+"_align_update", "AFTER UPDATE OF "+columnList(h.Sources)+" ON "+t+" WHEN NOT ("+aligned+")", fix)
+		}
+		add(t+"_insert", "AFTER INSERT ON "+t+insertWhen, feedRows(h, "NEW"))
+		add(t+"_update", "AFTER UPDATE ON "+t, feedRows(h, "OLD", "NEW"))
+		add(t+"_delete", "AFTER DELETE ON "+t, feedRows(h, "OLD"))
+	}
+	for _, t := range hooks.Warehouse {
+		h := hooks.Holding{Collection: t}
+		add(t+"_insert", "AFTER INSERT ON "+t, feedRows(h, "NEW"))
+		add(t+"_update", "AFTER UPDATE ON "+t, feedRows(h, "NEW"))
+		add(t+"_delete", "AFTER DELETE ON "+t, feedRows(h, "OLD"))
+	}
+	for i, f := range hooks.Followers {
+		var sets, froms, changed []string
+		for _, child := range sortedKeys(f.Set) {
+			parent := f.Set[child]
+			sets = append(sets, child+" = NEW."+parent)
+			froms = append(froms, parent)
+			changed = append(changed, "OLD."+parent+" IS NOT NEW."+parent)
+		}
+		add(fmt.Sprintf("%s_follow_%s_%d", f.Parent, f.Child, i),
+			"AFTER UPDATE OF "+strings.Join(froms, ", ")+" ON "+f.Parent+" WHEN "+strings.Join(changed, " OR "),
+			"UPDATE "+f.Child+" SET "+strings.Join(sets, ", ")+" WHERE "+f.Key+" = NEW.id;")
+	}
+	// A grid served by another harbour takes its enterprises, and demands without one, along.
+	add("grids_harbour", "AFTER UPDATE OF harbour ON grids WHEN OLD.harbour IS NOT NEW.harbour",
+		"UPDATE enterprises SET scope_harbour = NEW.harbour WHERE scope_grid = NEW.id;\n"+
+			"UPDATE demands SET scope_harbour = COALESCE(NULLIF(NEW.harbour, ''), harbour) WHERE enterprise = '' AND scope_grid = NEW.id;")
+	// A demand is held by every bank it was offered to.
+	for _, on := range []struct{ name, when, row string }{
+		{"insert", "AFTER INSERT", "NEW"}, {"update", "AFTER UPDATE OF bank, demand", "NEW"}, {"delete", "AFTER DELETE", "OLD"}} {
+		add("demand_matches_banks_"+on.name, on.when+" ON demand_matches",
+			"UPDATE demands SET scope_banks = (SELECT json_group_array(bank) FROM (SELECT DISTINCT bank FROM demand_matches WHERE demand = "+on.row+".demand ORDER BY bank)) WHERE id = "+on.row+".demand;")
+	}
+	for _, on := range []struct{ name, when, row string }{
+		{"insert", "AFTER INSERT", "NEW"}, {"update", "AFTER UPDATE", "NEW"}, {"update_old", "AFTER UPDATE OF user", "OLD"}, {"delete", "AFTER DELETE", "OLD"}} {
+		add("assignments_member_"+on.name, on.when+" ON assignments",
+			"UPDATE users SET scope_grids = "+membership(on.row+".user")+" WHERE id = "+on.row+".user AND scope_grids IS NOT "+membership(on.row+".user")+";")
+	}
+	archive := `INSERT INTO scope_history (id, collection, record, field, value, since, until)
+		SELECT 'h' || lower(hex(randomblob(7))), 'users', OLD.user, 'grid', OLD.grid, OLD."from",
+			CASE WHEN OLD.until != '' AND OLD.until < ` + clockNow + ` THEN OLD.until ELSE ` + clockNow + ` END
+		WHERE OLD."from" < ` + clockNow + `;`
+	add("assignments_past_delete", "AFTER DELETE ON assignments", archive)
+	add("assignments_past_update", `AFTER UPDATE OF user, grid, "from", until ON assignments WHEN OLD.user IS NOT NEW.user OR OLD.grid IS NOT NEW.grid OR OLD."from" IS NOT NEW."from" OR OLD.until IS NOT NEW.until`, archive)
+	for t, fields := range dated {
+		for _, f := range fields {
+			add(t+"_past_"+f, fmt.Sprintf("AFTER UPDATE OF %[2]s ON %[1]s WHEN OLD.%[2]s IS NOT NEW.%[2]s", t, f), fmt.Sprintf(
+				`INSERT INTO scope_history (id, collection, record, field, value, since, until)
+		VALUES ('h' || lower(hex(randomblob(7))), '%[1]s', OLD.id, '%[2]s', OLD.%[2]s,
+			COALESCE((SELECT max(until) FROM scope_history WHERE record = OLD.id AND field = '%[2]s' AND collection = '%[1]s'), ''), %[3]s);`, t, f, clockNow))
+		}
+	}
+	return out
+}
+
+// alignment is the test that a row's derived scope columns are right, and the statement that makes them so.
+func alignment(h hooks.Holding) (aligned, fix string) {
+	var tests, sets []string
+	for _, c := range h.Columns {
+		if c.Derived == "" || c.List {
+			continue
+		}
+		tests = append(tests, "NEW."+c.Column+" IS "+c.Derived)
+		sets = append(sets, c.Column+" = "+c.Derived)
+	}
+	if len(tests) == 0 {
+		return "", ""
+	}
+	return strings.Join(tests, " AND "), "UPDATE " + h.Collection + " SET " + strings.Join(sets, ", ") + " WHERE id = NEW.id;"
+}
+
+// feedRows appends one row for each scope that the record is in, or was in before: who lost it must hear of it too.
+func feedRows(h hooks.Holding, rows ...string) string {
+	id := rows[len(rows)-1] + ".id"
+	var sources []string
+	if h.All {
+		sources = append(sources, "SELECT '"+hooks.ScopeAll+"' AS scope")
+	}
+	for _, row := range rows {
+		for _, c := range h.Columns {
+			if c.List {
+				sources = append(sources, fmt.Sprintf("SELECT '%s' || value AS scope FROM json_each(%s.%s) WHERE value != ''", c.Prefix, row, c.Column))
+			} else {
+				sources = append(sources, fmt.Sprintf("SELECT '%s' || %[2]s.%[3]s AS scope WHERE %[2]s.%[3]s != ''", c.Prefix, row, c.Column))
+			}
+		}
+	}
+	if !h.All {
+		var nobody []string
+		for _, row := range rows {
+			for _, c := range h.Columns {
+				empty := row + "." + c.Column + " = ''"
+				if c.List {
+					empty = "json_array_length(" + row + "." + c.Column + ") = 0"
+				}
+				nobody = append(nobody, empty)
+			}
+		}
+		cond := ""
+		if len(nobody) > 0 {
+			cond = " WHERE " + strings.Join(nobody, " AND ")
+		}
+		sources = append(sources, "SELECT '"+hooks.ScopeNobody+"' AS scope"+cond)
+	}
+	return fmt.Sprintf("INSERT INTO sync_feed (scope, collection, record, rev)\n\tSELECT scope, '%s', %s, (SELECT COALESCE(max(seq), 0) + 1 FROM sync_feed)\n\tFROM (%s);",
+		h.Collection, id, strings.Join(sources, " UNION "))
+}
+
+func columnList(names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = `"` + n + `"`
+	}
+	return strings.Join(quoted, ", ")
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// presentTriggers reads the sync triggers that the database has, as their SQL by name.
+func presentTriggers(db dbx.Builder) (map[string]string, error) {
+	var rows []struct{ Name, SQL string }
+	err := db.NewQuery(`SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'sync\_%' ESCAPE '\'`).All(&rows)
+	out := map[string]string{}
+	for _, r := range rows {
+		out[r.Name] = r.SQL
+	}
+	return out, err
+}
+
+// ensureTriggers makes the database's triggers what they should be, in one transaction. Where a table is not there yet
+// (migrations still running) it does nothing: it is called again after every collection change.
+func ensureTriggers(app core.App) error {
+	want := triggers()
+	return app.RunInTransaction(func(tx core.App) error {
+		var tables []string
+		if err := tx.DB().NewQuery(`SELECT name FROM sqlite_master WHERE type = 'table'`).Column(&tables); err != nil {
+			return err
+		}
+		for _, t := range trackedTables() {
+			if !slices.Contains(tables, t) {
+				return nil
+			}
+		}
+		have, err := presentTriggers(tx.DB())
+		if err != nil {
+			return err
+		}
+		for name := range have {
+			if have[name] != want[name] {
+				if _, err := tx.DB().NewQuery("DROP TRIGGER " + name).Execute(); err != nil {
+					return err
+				}
+			}
+		}
+		for _, name := range sortedKeys(want) {
+			if have[name] != want[name] {
+				if _, err := tx.DB().NewQuery(want[name]).Execute(); err != nil {
+					return fmt.Errorf("trigger %s: %w", name, err)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func trackedTables() []string {
+	out := append([]string{"sync_feed", "sync_clock"}, hooks.Warehouse...)
+	for _, h := range hooks.Holdings {
+		out = append(out, h.Collection)
+	}
+	return out
+}
+
+// missingTriggers names triggers that should be there and are not, or differ.
+func missingTriggers(db dbx.Builder) ([]string, error) {
+	have, err := presentTriggers(db)
+	if err != nil {
+		return nil, err
+	}
+	want := triggers()
+	var missing []string
+	for _, name := range sortedKeys(want) {
+		if have[name] != want[name] {
+			missing = append(missing, name)
+		}
+	}
+	return missing, nil
+}
+
+// tick writes the server's clock where triggers read it, applies the membership boundaries that passed, each with a seq,
+// and notes which seq belongs to which minute. It never turns the clock back.
+func tick(tx core.App, now time.Time) error {
+	at := hooks.Stored(now)
+	var last string
+	if err := tx.DB().NewQuery(`SELECT now FROM sync_clock`).Row(&last); err != nil {
+		return err
+	}
+	if at <= last {
+		return nil
+	}
+	if _, err := tx.DB().NewQuery(`UPDATE sync_clock SET now = {:at}`).Bind(dbx.Params{"at": at}).Execute(); err != nil {
+		return err
+	}
+	crossed, err := boundaries(tx.DB(), last, at)
+	if err != nil {
+		return err
+	}
+	if crossed {
+		if _, err := tx.DB().NewQuery(`UPDATE users SET scope_grids = ` + membership("users.id") +
+			` WHERE id IN (SELECT user FROM assignments) AND scope_grids IS NOT ` + membership("users.id")).Execute(); err != nil {
+			return err
+		}
+	}
+	_, err = tx.DB().NewQuery(`INSERT OR REPLACE INTO sync_ticks (seq, at) SELECT COALESCE(max(seq), 0), {:at} FROM sync_feed
+		WHERE COALESCE((SELECT at FROM sync_ticks ORDER BY seq DESC LIMIT 1), '') <= {:minute}`).
+		Bind(dbx.Params{"at": at, "minute": hooks.Stored(now.Add(-time.Minute))}).Execute()
+	return err
+}
+
+// boundaries tells whether an assignment began or ended after last and not after now.
+func boundaries(db dbx.Builder, last, now string) (bool, error) {
+	var n int
+	err := db.NewQuery(`SELECT EXISTS (SELECT 1 FROM assignments WHERE "from" > {:last} AND "from" <= {:now})
+		OR EXISTS (SELECT 1 FROM assignments WHERE until != '' AND until > {:last} AND until <= {:now})`).
+		Bind(dbx.Params{"last": last, "now": now}).Row(&n)
+	return n != 0, err
+}
+
+// bindFeed keeps triggers, clock and epoch in place for as long as the app lives.
+func bindFeed(app core.App, now hooks.Clock) {
+	ensure := func(e *core.CollectionEvent) error {
+		if err := ensureTriggers(e.App); err != nil {
+			return err
+		}
+		return e.Next()
+	}
+	app.OnCollectionAfterCreateSuccess().BindFunc(ensure)
+	app.OnCollectionAfterUpdateSuccess().BindFunc(ensure)
+	app.OnCollectionAfterDeleteSuccess().BindFunc(ensure)
+	// Where a console edit decides who sees what, the trigger must find the present time.
+	timed := func(e *core.RecordEvent) error {
+		outer := e.App
+		defer func() { e.App = outer }()
+		return e.App.RunInTransaction(func(tx core.App) error {
+			e.App = tx
+			if err := tick(tx, now()); err != nil {
+				return err
+			}
+			return e.Next()
+		})
+	}
+	tables := []string{"assignments", "enterprises", "users", "grids"}
+	app.OnRecordUpdate(tables...).BindFunc(timed)
+	app.OnRecordCreate("assignments").BindFunc(timed)
+	app.OnRecordDelete(tables...).BindFunc(timed)
+}
+
+// prepare makes a migrated database ready for writes: triggers, clock, and the name of this life of the database.
+func prepare(app core.App, now hooks.Clock) error {
+	if err := ensureTriggers(app); err != nil {
+		return err
+	}
+	return app.RunInTransaction(func(tx core.App) error {
+		if _, err := tx.DB().NewQuery(`INSERT OR IGNORE INTO sync_state (key, value) VALUES ('epoch', lower(hex(randomblob(8))))`).Execute(); err != nil {
+			return err
+		}
+		return tick(tx, now())
+	})
+}
+
+func epochOf(db dbx.Builder) (string, error) {
+	var epoch string
+	err := db.NewQuery(`SELECT value FROM sync_state WHERE key = 'epoch'`).Row(&epoch)
+	return epoch, err
+}

@@ -1,0 +1,203 @@
+package fieldsync
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+)
+
+func mustJSON(v any) []byte {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
+func TestAPhoneHoldsExactlyWhatItsUserMaySee(t *testing.T) {
+	d := newDistrict(t)
+	p1, p2, counter := d.phone("worker1"), d.phone("worker2"), d.phone("counter")
+	v := p1.visit("ent100000000000", "grid10000000000")
+	expect(t, p1.push(v)[0], Applied, "")
+	if pages := p1.pull(3); pages < 3 {
+		t.Fatalf("only %d pages of 3", pages)
+	}
+	p2.pull(0)
+	counter.pull(0)
+	visit := "visits/" + v["record"].(string)
+	if !p1.holds(visit) || p2.holds(visit) || !counter.holds(visit) || p2.holds("enterprises/ent100000000000") {
+		t.Fatal("wrong holders")
+	}
+	// The enterprise moves to the second grid: its visits follow, in the same moment.
+	d.time = d.time.Add(time.Hour)
+	d.edit("enterprises", "ent100000000000", map[string]any{"grid": "grid20000000000"})
+	p1.pull(0)
+	p2.pull(0)
+	counter.pull(0)
+	if p1.holds(visit) || !p2.holds(visit) || counter.holds(visit) || !p2.holds("enterprises/ent100000000000") {
+		t.Fatal("the visit did not follow its enterprise")
+	}
+	// Plain SQL, and a grid handed to another harbour.
+	if _, err := d.app.DB().NewQuery(`UPDATE grids SET harbour = 'harbour1000000a' WHERE id = 'grid20000000000'`).Execute(); err != nil {
+		t.Fatal(err)
+	}
+	counter.pull(0)
+	if !counter.holds(visit) || !counter.holds("enterprises/ent200000000000") {
+		t.Fatal("the harbour does not hold what its new grid brought")
+	}
+	if _, err := d.app.DB().NewQuery(`DELETE FROM visits`).Execute(); err != nil {
+		t.Fatal(err)
+	}
+	p2.pull(0)
+	counter.pull(0)
+	if p2.holds(visit) || counter.holds(visit) {
+		t.Fatal("a deleted visit is still held")
+	}
+}
+
+func TestAnAssignmentThatEndsByTheClockAloneTakesItsRecordsBack(t *testing.T) {
+	d := newDistrict(t)
+	start, end := d.time.Add(24*time.Hour), d.time.Add(48*time.Hour)
+	d.assign("worker1", "grid20000000000", start.Format(time.RFC3339), end.Format(time.RFC3339))
+	p := d.phone("worker1")
+	p.pull(0)
+	if p.holds("enterprises/ent200000000000") {
+		t.Fatal("held before the assignment begins")
+	}
+	d.time = start
+	p.pull(1)
+	if !p.holds("enterprises/ent200000000000") {
+		t.Fatal("not held when the assignment began")
+	}
+	d.time = end
+	p.pull(1)
+	if p.holds("enterprises/ent200000000000") || !p.holds("enterprises/ent100000000000") {
+		t.Fatal("membership is from ≤ now < until")
+	}
+}
+
+func TestABankHoldsOnlyTheDemandsOfferedToItWithTheContactItNeeds(t *testing.T) {
+	d := newDistrict(t)
+	w, counter, a, b := d.phone("worker1"), d.phone("counter"), d.phone("deskA"), d.phone("deskB")
+	demand, match := d.id(), d.id()
+	at := "2026-09-01T01:00:00Z"
+	create := func(collection, record string, data map[string]any) map[string]any {
+		return map[string]any{"id": d.id(), "op": "create", "collection": collection, "record": record, "captured_at": at, "data": data}
+	}
+	event := func(data map[string]any) map[string]any {
+		data["demand"], data["at"] = demand, at
+		return create("demand_events", d.id(), data)
+	}
+	expect(t, w.push(create("demands", demand, map[string]any{"enterprise": "ent100000000000", "grid": "grid10000000000", "kind": "first_loan", "need": "working_capital", "amount": 200000}))[0], Applied, "")
+	expect(t, counter.push(create("demand_matches", match, map[string]any{"demand": demand, "bank": "banka0000000000", "matched_at": at}))[0], Rejected, "stage_not_allowed")
+	expect(t, w.push(event(map[string]any{"kind": "stage", "to_stage": "accepted"}))[0], Rejected, "role_not_allowed")
+	expect(t, counter.push(event(map[string]any{"kind": "stage", "to_stage": "accepted"}))[0], Applied, "")
+	match = d.id()
+	expect(t, counter.push(create("demand_matches", match, map[string]any{"demand": demand, "bank": "banka0000000000", "matched_at": at}))[0], Applied, "")
+	a.pull(0)
+	b.pull(0)
+	if !a.holds("demands/"+demand) || !a.holds("demand_matches/"+match) || a.holds("enterprises/ent100000000000") {
+		t.Fatal("bank A must hold the demand, not the enterprise")
+	}
+	if b.holds("demands/"+demand) || b.holds("demand_matches/"+match) {
+		t.Fatal("bank B sees a demand that was not offered to it")
+	}
+	if got := a.has["demands/"+demand]["enterprise_phone"]; got != "13900000001" {
+		t.Fatalf("phone for the bank: %v", got)
+	}
+	if _, seen := a.has["demands/"+demand]["special_group"]; seen {
+		t.Fatal("a special group is for handling staff only")
+	}
+	expect(t, b.push(event(map[string]any{"kind": "contact", "match": match, "reached": true}))[0], Rejected, "out_of_scope")
+	expect(t, a.push(event(map[string]any{"kind": "contact", "match": match, "reached": true, "contact_way": "phone"}))[0], Applied, "")
+	expect(t, a.push(event(map[string]any{"kind": "stage", "match": match, "to_stage": "approved", "amount": 1}))[0], Rejected, "stage_not_allowed")
+	expect(t, a.push(event(map[string]any{"kind": "stage", "match": match, "to_stage": "applied"}))[0], Applied, "")
+	expect(t, a.push(event(map[string]any{"kind": "stage", "match": match, "to_stage": "approved", "amount": 180000}))[0], Applied, "")
+	expect(t, a.push(event(map[string]any{"kind": "stage", "match": match, "to_stage": "disbursed", "amount": 180000}))[0], Applied, "")
+	r, _ := d.app.FindRecordById("demands", demand)
+	if r.GetString("stage") != "disbursed" || r.GetString("first_responder") != d.users["counter"].Id {
+		t.Fatalf("stage %s", r.GetString("stage"))
+	}
+	// The list API answers the same set.
+	for user, p := range map[string]*phone{"worker1": w, "counter": counter, "deskA": a, "deskB": b} {
+		p.pull(0)
+		for _, collection := range []string{"demands", "demand_matches", "demand_events", "enterprises", "grids", "assignments", "devices"} {
+			if got, want := p.listed(collection), p.ids(collection); got != want {
+				t.Errorf("%s %s: API %s, pulled %s", user, collection, got, want)
+			}
+		}
+	}
+}
+
+func (p *phone) listed(collection string) string {
+	req, _ := http.NewRequest(http.MethodGet, p.d.url+"/api/collections/"+collection+"/records?perPage=500&sort=id", nil)
+	req.Header.Set("Authorization", p.d.token(p.user))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.d.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var body struct{ Items []struct{ ID string } }
+	_ = json.NewDecoder(resp.Body).Decode(&body)
+	out := []string{}
+	for _, item := range body.Items {
+		out = append(out, item.ID)
+	}
+	return fmt.Sprint(out)
+}
+
+func (p *phone) ids(collection string) string {
+	out := []string{}
+	for _, key := range sortedKeys(p.has) {
+		if c, id := splitKey(key); c == collection {
+			out = append(out, id)
+		}
+	}
+	return fmt.Sprint(out)
+}
+
+func TestBadCallsAreToldWhatIsWrongInChinese(t *testing.T) {
+	d := newDistrict(t)
+	device := d.id()
+	big := make([]byte, 10<<20)
+	for i := range big {
+		big[i] = ' '
+	}
+	copy(big, `{"protocol":1}`)
+	for _, c := range []struct {
+		name, user, path string
+		body             []byte
+		status           int
+		code             string
+	}{
+		{"nobody signed in", "", "/api/sync/push", []byte(`{}`), 401, "unauthorized"},
+		{"malformed JSON", "worker1", "/api/sync/push", []byte(`{"protocol":1,`), 400, "bad_request"},
+		{"a list instead of an object", "worker1", "/api/sync/push", []byte(`[]`), 400, "bad_request"},
+		{"another protocol", "worker1", "/api/sync/push", []byte(`{"protocol":2,"mutations":[]}`), 409, "protocol_unsupported"},
+		{"no mutations at all", "worker1", "/api/sync/push", []byte(`{"protocol":1}`), 400, "bad_request"},
+		{"10 MB", "worker1", "/api/sync/push", big, 413, "too_large"},
+		{"a device id that is none", "worker1", "/api/sync/pull", []byte(`{"protocol":1,"device":"x","cursor":null}`), 400, "bad_request"},
+		{"an unknown collection", "worker1", "/api/sync/pull", mustJSON(map[string]any{"protocol": 1, "device": device, "collections": []string{"users"}}), 400, "bad_request"},
+		{"an old epoch", "worker1", "/api/sync/push", mustJSON(map[string]any{"protocol": 1, "device": device, "epoch": "old", "mutations": []any{}}), 409, "epoch_changed"},
+		{"no picture", "worker1", "/api/sync/attachments", []byte(`{}`), 400, "bad_request"},
+	} {
+		status, raw := d.post(c.user, c.path, c.body)
+		var e struct{ Code, Message string }
+		_ = json.Unmarshal(raw, &e)
+		if status != c.status || e.Code != c.code || e.Message == "" {
+			t.Errorf("%s: %d %s", c.name, status, raw)
+		}
+	}
+	expired := "Bearer eyJhbGciOiJIUzI1NiJ9.e30.x"
+	req, _ := http.NewRequest(http.MethodPost, d.url+"/api/sync/push", nil)
+	req.Header.Set("Authorization", expired)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil || resp.StatusCode != 401 {
+		t.Fatalf("%v %v", resp, err)
+	}
+	if d.count("visits") != 0 {
+		t.Fatal("half-written")
+	}
+}

@@ -1,0 +1,193 @@
+package fieldsync
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/pocketbase/pocketbase/apis"
+	"github.com/pocketbase/pocketbase/core"
+
+	"gangwan/hooks"
+)
+
+// Server speaks the protocol for one app.
+type Server struct {
+	app     core.App
+	now     hooks.Clock
+	jobs    chan *job
+	stop    chan struct{}
+	stopped chan struct{}
+}
+
+// Bind attaches change capture to the app and the protocol's routes to its server. Domain rules are bound apart (hooks.Bind).
+func Bind(app core.App, now hooks.Clock) {
+	bindFeed(app, now)
+	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
+		if err := prepare(se.App, now); err != nil {
+			return err
+		}
+		s := &Server{app: se.App, now: now, jobs: make(chan *job), stop: make(chan struct{}), stopped: make(chan struct{})}
+		go s.runWriter()
+		app.OnTerminate().BindFunc(func(e *core.TerminateEvent) error {
+			close(s.stop)
+			<-s.stopped
+			return e.Next()
+		})
+		s.route(se)
+		return se.Next()
+	})
+}
+
+func (s *Server) route(se *core.ServeEvent) {
+	group := se.Router.Group("/api/sync")
+	group.Bind(apis.Gzip(), apis.SkipSuccessActivityLog())
+	group.POST("/hello", handle(s, MaxPushBytes, func(e *core.RequestEvent, body []byte) (any, error) {
+		var req HelloRequest
+		if err := json.Unmarshal(body, &req); err != nil {
+			return nil, badRequest(err)
+		}
+		return s.hello(e.Auth, &req)
+	}))
+	group.POST("/push", handle(s, MaxPushBytes, func(e *core.RequestEvent, body []byte) (any, error) {
+		req, err := parsePush(body)
+		if err != nil {
+			return nil, err
+		}
+		return s.push(e.Auth, req)
+	})).Bind(apis.BodyLimit(0))
+	group.POST("/pull", handle(s, MaxPushBytes, func(e *core.RequestEvent, body []byte) (any, error) {
+		if e.Auth.GetBool("must_change_password") {
+			return nil, refuse(http.StatusForbidden, "password_change_required")
+		}
+		var req PullRequest
+		if err := json.Unmarshal(body, &req); err != nil {
+			return nil, badRequest(err)
+		}
+		return s.pull(e.Request.Context(), e.Auth, &req)
+	}))
+	group.POST("/attachments", s.attachments).Bind(apis.BodyLimit(0))
+	group.POST("/attachments/missing", handle(s, MaxPushBytes, func(e *core.RequestEvent, body []byte) (any, error) {
+		var req MissingRequest
+		if err := json.Unmarshal(body, &req); err != nil {
+			return nil, badRequest(err)
+		}
+		missing, err := s.missing(e.Auth, req.IDs)
+		return MissingResponse{missing}, err
+	}))
+}
+
+// handle is the frame of every JSON call: who asks, how large, what went wrong.
+func handle(s *Server, max int64, f func(e *core.RequestEvent, body []byte) (any, error)) func(*core.RequestEvent) error {
+	return func(e *core.RequestEvent) error {
+		if err := signedIn(e); err != nil {
+			return s.fail(e, err)
+		}
+		body, err := readBody(e.Request, max)
+		if err != nil {
+			return s.fail(e, err)
+		}
+		answer, err := f(e, body)
+		if err != nil {
+			return s.fail(e, err)
+		}
+		return e.JSON(http.StatusOK, answer)
+	}
+}
+
+// signedIn admits users only: a superuser has the console and holds no device.
+func signedIn(e *core.RequestEvent) error {
+	if e.Auth == nil || e.Auth.Collection().Name != "users" {
+		return refuse(http.StatusUnauthorized, "unauthorized")
+	}
+	return nil
+}
+
+func badRequest(err error) error {
+	e := refuse(http.StatusBadRequest, "bad_request")
+	e.err.With("detail", clip(err.Error(), 200))
+	return e
+}
+
+// readBody reads at most max bytes after unpacking: a small gzip must not become a large push.
+func readBody(r *http.Request, max int64) ([]byte, error) {
+	var in io.Reader = http.MaxBytesReader(nil, r.Body, max+1)
+	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
+		unpacked, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, badRequest(err)
+		}
+		defer unpacked.Close()
+		in = unpacked
+	}
+	body, err := io.ReadAll(io.LimitReader(in, max+1))
+	var tooLarge *http.MaxBytesError
+	if int64(len(body)) > max || errors.As(err, &tooLarge) {
+		e := refuse(http.StatusRequestEntityTooLarge, "too_large")
+		e.err.With("max", max)
+		return nil, e
+	}
+	if err != nil {
+		return nil, badRequest(err)
+	}
+	return body, nil
+}
+
+// fail answers with the protocol's error shape; what is nobody's fault is logged and told without its inside.
+func (s *Server) fail(e *core.RequestEvent, err error) error {
+	var call *callError
+	if errors.As(err, &call) {
+		if call.status == http.StatusRequestEntityTooLarge {
+			// The rest of the body was not read: it must not be taken for the next request.
+			e.Response.Header().Set("Connection", "close")
+		}
+		return e.JSON(call.status, call.err)
+	}
+	s.app.Logger().Error("sync call failed", "path", e.Request.URL.Path, "error", err)
+	return e.JSON(http.StatusInternalServerError, hooks.Err("internal"))
+}
+
+// attachments takes one multipart upload: meta (JSON) and file.
+func (s *Server) attachments(e *core.RequestEvent) error {
+	if err := signedIn(e); err != nil {
+		return s.fail(e, err)
+	}
+	const room = 64 << 10 // for meta and the multipart frame
+	e.Request.Body = http.MaxBytesReader(nil, e.Request.Body, MaxAttachmentBytes+room)
+	if err := e.Request.ParseMultipartForm(MaxAttachmentBytes + room); err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			large := refuse(http.StatusRequestEntityTooLarge, "too_large")
+			large.err.With("max", MaxAttachmentBytes)
+			return s.fail(e, large)
+		}
+		return s.fail(e, badRequest(err))
+	}
+	defer e.Request.MultipartForm.RemoveAll() //nolint:errcheck // temporary files only
+	var meta AttachmentMeta
+	if err := json.Unmarshal([]byte(e.Request.FormValue("meta")), &meta); err != nil {
+		return s.fail(e, badRequest(err))
+	}
+	file, _, err := e.Request.FormFile("file")
+	if err != nil {
+		return s.fail(e, badRequest(err))
+	}
+	defer file.Close()
+	data, err := io.ReadAll(file)
+	if err != nil {
+		return s.fail(e, badRequest(err))
+	}
+	if len(data) > MaxAttachmentBytes {
+		large := refuse(http.StatusRequestEntityTooLarge, "too_large")
+		large.err.With("max", MaxAttachmentBytes)
+		return s.fail(e, large)
+	}
+	result, err := s.attach(e.Auth, meta, data)
+	if err != nil {
+		return s.fail(e, err)
+	}
+	return e.JSON(http.StatusOK, result)
+}

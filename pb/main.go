@@ -1,0 +1,146 @@
+// Command gangwan is the whole product in one binary: server, phone app, console, imports, nightly pipeline, demo.
+// This package is wiring only.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/pocketbase/pocketbase"
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/spf13/cobra"
+
+	"gangwan/hooks"
+	"gangwan/pb/demo"
+	"gangwan/pb/fieldsync"
+	"gangwan/pb/registry"
+	_ "gangwan/pb_migrations"
+	"gangwan/pipeline"
+	"gangwan/reports"
+)
+
+func main() {
+	clock := hooks.Clock(time.Now)
+	dataDir := "./pb_data"
+	demoClock := demo.NewClock()
+	if isDemo(os.Args[1:]) {
+		clock, dataDir = demoClock.Now, "./demo_data"
+	}
+	app := pocketbase.NewWithConfig(pocketbase.Config{DefaultDataDir: dataDir, DBConnect: fieldsync.Connect, HideStartBanner: isDemo(os.Args[1:])})
+	bind(app, clock)
+
+	root := app.RootCmd
+	root.Use = "gangwan"
+	root.Short = "港湾：民营小微企业和个体工商户金融服务港湾"
+	root.Version = version
+	root.AddCommand(
+		registry.Command(app, clock),
+		pipelineCommand(app, clock),
+		demo.Command(app, demoClock, demo.Deps{RunPipeline: func(ctx context.Context, date string, progress func(string)) (string, error) {
+			result, err := runPipeline(ctx, app, pipeline.Options{Date: date, Now: clock, Log: func(e pipeline.Event) { progress(e.Message) }})
+			return result.Message, err
+		}}),
+	)
+	for _, c := range root.Commands() {
+		reportFailure(c)
+	}
+	if err := app.Start(); err != nil {
+		fail(err)
+	}
+	os.Exit(exitStatus)
+}
+
+const version = "0.1.0"
+
+// exitStatus is what a failed command leaves; PocketBase runs commands without handing their error on.
+var exitStatus int
+
+func fail(err error) {
+	var exit registry.ExitError
+	if errors.As(err, &exit) {
+		exitStatus = exit.Code
+		return
+	}
+	exitStatus = 1
+	var coded *hooks.Error
+	if errors.As(err, &coded) {
+		fmt.Fprintf(os.Stderr, "%s（%s）\n", coded.Message, coded.Code)
+		return
+	}
+	fmt.Fprintln(os.Stderr, err)
+}
+
+// reportFailure makes a command and its subcommands leave their failure in the exit status.
+func reportFailure(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		reportFailure(sub)
+	}
+	run := c.RunE
+	if run == nil {
+		return
+	}
+	c.SilenceErrors, c.SilenceUsage = true, true
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		err := run(cmd, args)
+		if err != nil {
+			fail(err)
+		}
+		return err
+	}
+}
+
+// isDemo finds the command word before PocketBase parses flags: it decides where the data directory lies by default.
+func isDemo(args []string) bool {
+	for _, a := range args {
+		if len(a) > 0 && a[0] != '-' {
+			return a == "demo"
+		}
+	}
+	return false
+}
+
+// bind attaches domain rules, sync and portal to the app.
+func bind(app core.App, clock hooks.Clock) {
+	hooks.Bind(app, clock)
+	fieldsync.Bind(app, clock)
+	reports.BindPortal(app, clock)
+}
+
+// runPipeline is the one way figures are made, by hand, at night and in the demo.
+func runPipeline(ctx context.Context, app core.App, opts pipeline.Options) (pipeline.Result, error) {
+	opts.Render = func(ctx context.Context, in pipeline.RenderInput) ([]string, error) {
+		return reports.Render(ctx, in.MartsPath, in.OutDir)
+	}
+	return pipeline.Run(ctx, app, opts)
+}
+
+func pipelineCommand(app core.App, clock hooks.Clock) *cobra.Command {
+	group := &cobra.Command{Use: "pipeline", Short: "统计：抽取、建模、检查、发布"}
+	var date string
+	var full bool
+	run := &cobra.Command{
+		Use:     "run",
+		Short:   "生成一天的统计和报表（默认昨天；当天未结束则为暂定）",
+		Example: "  gangwan pipeline run\n  gangwan pipeline run --date 2026-11-22\n  gangwan pipeline run --full",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := app.RunAllMigrations(); err != nil {
+				return err
+			}
+			result, err := runPipeline(cmd.Context(), app, pipeline.Options{Date: date, Full: full, Now: clock,
+				Log: func(e pipeline.Event) { fmt.Fprintln(cmd.ErrOrStderr(), e.Message) }})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), result.Message)
+			return nil
+		},
+	}
+	run.Flags().StringVar(&date, "date", "", "统计日期（上海），如 2026-11-22；默认昨天")
+	run.Flags().BoolVar(&full, "full", false, "全量重新读取，不用增量")
+	group.AddCommand(run)
+	return group
+}

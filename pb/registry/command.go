@@ -1,0 +1,216 @@
+package registry
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/spf13/cobra"
+
+	"gangwan/hooks"
+)
+
+// What a run of the command ends with. A script tells by it whether somebody must look.
+const (
+	exitClean   = 0
+	exitNothing = 1 // nothing was read, or the run broke off
+	exitSomeBad = 2
+)
+
+// ExitError carries the exit status out of a command that has already said what is wrong.
+type ExitError struct{ Code int }
+
+func (e ExitError) Error() string { return fmt.Sprintf("exit status %d", e.Code) }
+
+// showBad is how many bad rows are named on the screen; the file has them all.
+const showBad = 20
+
+// Command is `gangwan import`.
+func Command(app core.App, now func() time.Time) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "import",
+		Short: "导入区划、市场主体名录（CSV）",
+		Long: `导入其他部门的名录。文件先整体检查再写入；有问题的行不导入，写到“文件名.errors.csv”（行号、原因和原始内容），
+改好后可直接再导入该文件。同一命令可以反复运行：没有变化的行不改动，中途停下再运行即从未完成处继续。
+
+退出码：0 全部导入；2 部分行有问题；1 一行也没有导入。`,
+		SilenceUsage: true, SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "没有“%s”这种导入，可用：areas（区划）、enterprises（市场主体）\n", args[0])
+				return ExitError{exitNothing}
+			}
+			return cmd.Help()
+		},
+	}
+	var dryRun, wanzhou bool
+	areas := &cobra.Command{
+		Use:   "areas [文件]",
+		Short: "导入区划（区、街道、镇乡、社区、村、园区、商圈、楼宇、专业市场）",
+		Long: `导入区划。文件为 CSV，列为 code（代码）、name（名称）、parent_code（上级代码）、kind（类别）：
+  district 区 · street 街道 · town 镇乡 · community 社区 · village 村
+  park 园区 · business_circle 商圈 · building 楼宇 · market 专业市场
+行的先后不限。按代码匹配；改名或调整上级的，原来的名称保留为一行历史。文件里没有的区划不改动。`,
+		Example: `  gangwan import areas --wanzhou            # 内置的万州区区划（统计用区划代码，2023 年 6 月）
+  gangwan import areas 区划.csv --dry-run   # 只看会有哪些变化
+  gangwan import areas 区划.csv`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if wanzhou && len(args) == 0 {
+				return run(cmd, app, "", WanzhouAreas(), ImportAreas, Options{Now: now, DryRun: dryRun})
+			}
+			return runFile(cmd, app, args, ImportAreas, Options{Now: now, DryRun: dryRun})
+		},
+	}
+	areas.Flags().BoolVar(&wanzhou, "wanzhou", false, "导入内置的万州区区划，不用文件")
+	enterprises := &cobra.Command{
+		Use:   "enterprises 文件",
+		Short: "导入市场主体名录（市场监管部门导出的 CSV）",
+		Long: `导入市场监管部门导出的市场主体名录。文件为 CSV，编码可为 UTF-8、GBK（GB18030）或 Excel 的“Unicode 文本”。
+表头：统一社会信用代码、名称（这两列必需），主体类型、行业代码、住所、法定代表人、联系电话、成立日期、登记状态、所属镇街、所属社区；
+企业名称、字号名称、经营者、经营场所、经营状态等常见写法也认得。
+
+按统一社会信用代码匹配；没有代码的，按同一社区内名称和住所匹配。名称、类型、行业、住所、法定代表人、成立日期、登记状态以名录为准；
+电话、网格等只在原来空着时补上，现场采集的内容和人工定的网格不会被覆盖。网格取该社区唯一的网格，否则为“待分配”。
+文件里没有的主体不改动。`,
+		Example: `  gangwan import enterprises 市场主体.csv --dry-run   # 先看会有哪些变化，不写入
+  gangwan import enterprises 市场主体.csv
+  gangwan import enterprises 市场主体.csv.errors.csv  # 改好有问题的行后再导入`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runFile(cmd, app, args, ImportEnterprises, Options{Now: now, DryRun: dryRun})
+		},
+	}
+	for _, c := range []*cobra.Command{areas, enterprises} {
+		c.Flags().BoolVar(&dryRun, "dry-run", false, "试运行：给出同样的报告，不写入任何数据")
+		c.SilenceUsage, c.SilenceErrors = true, true
+		c.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+			fmt.Fprintf(cmd.ErrOrStderr(), "参数有误：%v\n用法：%s（--help 看说明）\n", err, cmd.UseLine())
+			return ExitError{exitNothing}
+		})
+		root.AddCommand(c)
+	}
+	root.SetUsageTemplate(usageTemplate)
+	return root
+}
+
+const usageTemplate = `用法：
+  {{if .HasAvailableSubCommands}}{{.CommandPath}} [命令]{{else}}{{.UseLine}}{{end}}
+{{- if .HasExample}}
+
+例：
+{{.Example}}{{end}}
+{{- if .HasAvailableSubCommands}}
+
+命令：{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}
+
+“{{.CommandPath}} [命令] --help”看各命令的说明和例子。{{end}}
+{{- if .HasAvailableLocalFlags}}
+
+选项：
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+{{- if .HasAvailableInheritedFlags}}
+
+通用选项：
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+`
+
+type importFunc func(core.App, io.Reader, Options) (Report, error)
+
+func runFile(cmd *cobra.Command, app core.App, args []string, do importFunc, o Options) error {
+	if len(args) != 1 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "请给出一个文件，例如：\n%s\n", cmd.Example)
+		return ExitError{exitNothing}
+	}
+	f, err := os.Open(args[0])
+	if err != nil {
+		reason := err.Error()
+		if errors.Is(err, os.ErrNotExist) {
+			reason = "没有这个文件"
+		} else if errors.Is(err, os.ErrPermission) {
+			reason = "没有读取权限"
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "导入失败（%s）：%s：%s\n", CodeUnreadable, args[0], reason)
+		return ExitError{exitNothing}
+	}
+	defer f.Close()
+	return run(cmd, app, args[0], f, do, o)
+}
+
+// run imports and says what became of it: totals on standard output, everything that needs a hand on standard error.
+func run(cmd *cobra.Command, app core.App, path string, r io.Reader, do importFunc, o Options) error {
+	stderr := cmd.ErrOrStderr()
+	if err := app.RunAllMigrations(); err != nil {
+		fmt.Fprintf(stderr, "导入失败：数据库升级出错：%v\n", err)
+		return ExitError{exitNothing}
+	}
+	var end func()
+	o.Progress, end = progressOn(stderr)
+	report, err := do(app, r, o)
+	end()
+
+	for i, b := range report.BadRows {
+		if i == showBad {
+			fmt.Fprintf(stderr, "……另有 %d 行有问题\n", len(report.BadRows)-showBad)
+			break
+		}
+		fmt.Fprintf(stderr, "第 %d 行（%s）：%s\n", b.Line, b.Code, b.Message)
+	}
+	if path != "" && !o.DryRun && (err == nil || report.Bad > 0) {
+		if werr := keepBadRows(path+".errors.csv", &report); werr != nil {
+			fmt.Fprintf(stderr, "有问题的行没能写到 %s.errors.csv：%v\n", path, werr)
+			err = errors.Join(err, ExitError{exitNothing})
+		} else if report.Bad > 0 {
+			fmt.Fprintf(stderr, "有问题的 %d 行及原因已写到 %s.errors.csv\n", report.Bad, path)
+		}
+	}
+	if err != nil {
+		var e *hooks.Error
+		if errors.As(err, &e) {
+			fmt.Fprintf(stderr, "导入失败（%s）：%s\n", e.Code, e.Message)
+		} else if !errors.As(err, new(ExitError)) {
+			fmt.Fprintf(stderr, "导入失败：%v\n", err)
+		}
+		if report.New+report.Changed > 0 {
+			report.Print(cmd.OutOrStdout())
+		}
+		return ExitError{exitNothing}
+	}
+	report.Print(cmd.OutOrStdout())
+	if report.Bad > 0 {
+		return ExitError{exitSomeBad}
+	}
+	return nil
+}
+
+// keepBadRows writes the rows not taken beside the file, whole or not at all. After a clean run the list of an earlier one
+// goes, as it no longer holds; a file of that name which is not such a list stays.
+func keepBadRows(path string, report *Report) error {
+	if report.Bad == 0 {
+		if report.Read == 0 {
+			return nil // the file itself was refused: this says nothing about its rows
+		}
+		if old, err := os.ReadFile(path); err == nil && bytes.HasPrefix(old, []byte("\uFEFF"+strings.Join(badRowColumns, ","))) {
+			return os.Remove(path)
+		}
+		return nil
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".errors-*.csv")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	if err := writeBadRows(tmp, report.Header, report.BadRows); err != nil {
+		tmp.Close()
+		return err
+	}
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}

@@ -1,0 +1,19 @@
+-- 区划: the latest known row of each record, deletions out. Renames and casts only; times are UTC.
+-- order: area_id
+with newest as (
+    select id as newest_id, max(_seq) as newest_seq from raw_areas group by id
+),
+final as (
+    select
+        id as area_id,
+        code,
+        name,
+        parent as parent_id,
+        kind,
+        "from"::timestamp as from_at,
+        "until"::timestamp as until_at
+    from raw_areas
+    join newest on id = newest_id and _seq = newest_seq
+    where _op = 'upsert'
+)
+select * from final
