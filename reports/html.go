@@ -35,7 +35,8 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 		return strings.Join(s, "、")
 	},
 	"dayWords": dayWords,
-	"list":     func(s ...string) []string { return s },
+	// In running text a percentage must not break before its sign.
+	"text": func(s string) string { return strings.ReplaceAll(s, " %", "\u00a0%") },
 }).ParseFS(templateFiles, "templates/*.html"))
 
 // writeHTML draws a report as one page that needs nothing else: no script, no font, no picture from elsewhere.

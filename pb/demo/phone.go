@@ -120,7 +120,9 @@ type Conflict struct {
 type CallError struct {
 	Status     int
 	RetryAfter time.Duration
-	hooks.Error
+	Code       string
+	Message    string
+	Data       map[string]any
 }
 
 func (e *CallError) Error() string {
@@ -906,7 +908,10 @@ func (p *Phone) send(ctx context.Context, path, kind string, body []byte, out an
 	}
 	if res.StatusCode != http.StatusOK {
 		call := &CallError{Status: res.StatusCode}
-		_ = json.Unmarshal(answer, &call.Error)
+		var told hooks.Error
+		if json.Unmarshal(answer, &told) == nil {
+			call.Code, call.Message, call.Data = told.Code, told.Message, told.Data
+		}
 		if s, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil {
 			call.RetryAfter = time.Duration(s) * time.Second
 		}

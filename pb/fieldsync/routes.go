@@ -114,7 +114,7 @@ func badRequest(err error) error {
 
 // readBody reads at most max bytes after unpacking: a small gzip must not become a large push.
 func readBody(r *http.Request, max int64) ([]byte, error) {
-	var in io.Reader = http.MaxBytesReader(nil, r.Body, max+1)
+	var in io.Reader = http.MaxBytesReader(nil, io.NopCloser(r.Body), max+1)
 	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
 		unpacked, err := gzip.NewReader(in)
 		if err != nil {
@@ -126,6 +126,7 @@ func readBody(r *http.Request, max int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(in, max+1))
 	var tooLarge *http.MaxBytesError
 	if int64(len(body)) > max || errors.As(err, &tooLarge) {
+		drain(r.Body)
 		e := refuse(http.StatusRequestEntityTooLarge, "too_large")
 		e.err.With("max", max)
 		return nil, e
@@ -135,6 +136,10 @@ func readBody(r *http.Request, max int64) ([]byte, error) {
 	}
 	return body, nil
 }
+
+// drain reads on a little after a body proved too large: a client that is still sending would see a broken connection
+// instead of the answer, and send the same again for ever.
+func drain(body io.Reader) { _, _ = io.CopyN(io.Discard, body, 32<<20) }
 
 // fail answers with the protocol's error shape; what is nobody's fault is logged and told without its inside.
 func (s *Server) fail(e *core.RequestEvent, err error) error {
@@ -156,10 +161,12 @@ func (s *Server) attachments(e *core.RequestEvent) error {
 		return s.fail(e, err)
 	}
 	const room = 64 << 10 // for meta and the multipart frame
-	e.Request.Body = http.MaxBytesReader(nil, e.Request.Body, MaxAttachmentBytes+room)
+	body := e.Request.Body
+	e.Request.Body = http.MaxBytesReader(nil, io.NopCloser(body), MaxAttachmentBytes+room)
 	if err := e.Request.ParseMultipartForm(MaxAttachmentBytes + room); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
+			drain(body)
 			large := refuse(http.StatusRequestEntityTooLarge, "too_large")
 			large.err.With("max", MaxAttachmentBytes)
 			return s.fail(e, large)

@@ -1,0 +1,255 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pocketbase/pocketbase/core"
+	_ "github.com/pocketbase/pocketbase/migrations"
+
+	"gangwan/hooks"
+	"gangwan/pb/fieldsync"
+	_ "gangwan/pb_migrations"
+)
+
+// newServerApp is an app wired as main wires it, in a directory of its own.
+func newServerApp(t testing.TB, dir string, clock *Clock) core.App {
+	t.Helper()
+	app := core.NewBaseApp(core.BaseAppConfig{DataDir: dir, DBConnect: fieldsync.Connect})
+	hooks.Bind(app, clock.Now)
+	fieldsync.Bind(app, clock.Now)
+	if err := app.Bootstrap(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = app.OnTerminate().Trigger(&core.TerminateEvent{App: app}, func(e *core.TerminateEvent) error { return e.App.ResetBootstrapState() })
+	})
+	return app
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+func small() Options { return Options{Enterprises: 300, Phones: 4, Days: 10, Seed: 1, Exit: true} }
+
+func TestASmallDemoEndsWithEveryOutboxEmptyAndEveryRecordInTheDatabase(t *testing.T) {
+	dir := t.TempDir()
+	clock := NewClock()
+	app := newServerApp(t, dir, clock)
+	o := small()
+	o.HTTP = freeAddress(t)
+	var out bytes.Buffer
+	o.Out = &out
+	ran := ""
+	// Run itself compares: it fails when an outbox is not empty, a digest differs, or a record is missing or doubled.
+	err := Run(context.Background(), app, clock, o, func(_ context.Context, date string, progress func(string)) (string, error) {
+		ran = date
+		progress("ok")
+		return "reports/" + date, nil
+	})
+	t.Log("\n" + out.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ran != "2026-11-22" {
+		t.Errorf("the pipeline ran for %q, not for the last day", ran)
+	}
+	for collection, least := range map[string]int64{"enterprises": 300, "visits": 140, "demands": 5, "demand_events": 5, "demand_matches": 1, "photos": 3} {
+		n, err := app.CountRecords(collection)
+		if err != nil || n < least {
+			t.Errorf("%s: %d records, expected at least %d (%v)", collection, n, least, err)
+		}
+	}
+	info, err := os.Stat(filepath.Join(dir, accountsFile))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("the accounts file must be the owner's alone: %v %v", info, err)
+	}
+	raw, _ := os.ReadFile(filepath.Join(dir, accountsFile))
+	var accounts []Account
+	if err := json.Unmarshal(raw, &accounts); err != nil {
+		t.Fatal(err)
+	}
+	roles := map[string]int{}
+	for _, a := range accounts {
+		roles[a.Role]++
+	}
+	for _, r := range []string{"superuser", "grid_worker", "harbour_staff", "harbour_head", "bank", "official", "street_official"} {
+		if roles[r] == 0 {
+			t.Errorf("no account of role %s", r)
+		}
+	}
+}
+
+func TestADirectoryWithADemoIsServedAgainAndNeverFilledTwice(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeAccounts(dir, []Account{{Role: "official", Email: "a@b.test", Password: "x", User: "u"}}); err != nil {
+		t.Fatal(err)
+	}
+	clock := NewClock()
+	app := newServerApp(t, dir, clock)
+	o := small()
+	o.HTTP = freeAddress(t)
+	var out bytes.Buffer
+	o.Out = &out
+	// A superuser, so that PocketBase does not open its installer.
+	if _, err := openDatabase(app); err != nil {
+		t.Fatal(err)
+	}
+	if err := Run(context.Background(), app, clock, o, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := app.CountRecords("enterprises"); n != 0 || !strings.Contains(out.String(), "已有演示区") {
+		t.Fatalf("%d enterprises were made; output: %s", n, out.String())
+	}
+}
+
+func TestADirectoryWithSomebodysOwnDataIsRefusedInChinese(t *testing.T) {
+	dir := t.TempDir()
+	clock := NewClock()
+	app := newServerApp(t, dir, clock)
+	if err := app.RunAllMigrations(); err != nil {
+		t.Fatal(err)
+	}
+	users, err := app.FindCollectionByNameOrId("users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := core.NewRecord(users)
+	u.Set("name", "张三")
+	u.Set("role", "grid_worker")
+	u.Set("mobile", "13900000000")
+	u.SetPassword("long enough")
+	if err := app.Save(u); err != nil {
+		t.Fatal(err)
+	}
+	o := small()
+	o.HTTP = freeAddress(t)
+	if err := Run(context.Background(), app, clock, o, nil); err == nil || !strings.Contains(err.Error(), "已有正式数据") {
+		t.Fatalf("expected a refusal, got %v", err)
+	}
+}
+
+func TestABusyPortIsToldInChinese(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	o := small()
+	o.HTTP = l.Addr().String()
+	if err := Run(context.Background(), nil, NewClock(), o, nil); err == nil || !strings.Contains(err.Error(), "请先停止它") {
+		t.Fatalf("expected a clear message, got %v", err)
+	}
+}
+
+func TestTheSameSeedMakesTheSameRegistryFile(t *testing.T) {
+	make := func(o Options) string {
+		d, err := newDistrict(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(registryCSV(d.enterprises)) + string(d.areasCSV()) + fmt.Sprint(d.grids, d.banks, d.policies, d.products)
+	}
+	if make(small()) != make(small()) {
+		t.Fatal("two runs with one seed differ")
+	}
+	other := small()
+	other.Seed = 2
+	if make(small()) == make(other) {
+		t.Fatal("another seed made the same district")
+	}
+}
+
+func TestAskingForMoreDaysReshufflesNoNames(t *testing.T) {
+	a, err := newDistrict(small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := small()
+	o.Enterprises = 500
+	b, err := newDistrict(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range a.enterprises {
+		if *a.enterprises[i] != *b.enterprises[i] {
+			t.Fatalf("enterprise %d changed: %+v, %+v", i, a.enterprises[i], b.enterprises[i])
+		}
+	}
+}
+
+func TestEveryCreditCodeIsUniqueAndHasBothCheckDigitsRight(t *testing.T) {
+	seen := map[string]bool{}
+	for i := range 30_000 {
+		code := uscc("123"[i%3], i)
+		if len(code) != 18 || seen[code] {
+			t.Fatalf("code %d: %q", i, code)
+		}
+		seen[code] = true
+		sum, weight := 0, 1
+		for _, c := range code[:17] {
+			sum += strings.IndexRune(usccAlphabet, c) * weight
+			weight = weight * 3 % 31
+		}
+		if want := usccAlphabet[(31-sum%31)%31]; code[17] != want {
+			t.Fatalf("%s: check digit should be %c", code, want)
+		}
+	}
+	// A published example of the standard's arithmetic.
+	if got := withCheck("91350100M000100Y4"); got != "91350100M000100Y43" {
+		t.Fatalf("got %s", got)
+	}
+}
+
+func TestAtTheDefaultsTheDistrictIsAsLargeAsTheIssueAsks(t *testing.T) {
+	d, err := newDistrict(Options{Enterprises: 20000, Phones: 60, Days: 90, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	visits, late, at := 0, 0, 0
+	for i := range d.workers {
+		quota, away := d.planDays(i)
+		for day, n := range quota {
+			visits += n
+			at++
+			if away[day] && day+1 < len(away) && away[day+1] {
+				late += n
+			}
+		}
+	}
+	individual := 0
+	for _, e := range d.enterprises {
+		if e.kind == "individual_business" {
+			individual++
+		}
+	}
+	t.Logf("%d visits planned, %.1f %% late, %d harbours, %d grids, %d people, %.0f %% individual businesses", visits, 100*float64(late)/float64(visits),
+		len(d.harbours), len(d.grids), len(d.people), float64(individual)/200)
+	if visits < 20_200 || len(d.workers) != 60 || len(d.harbours) < 14 {
+		t.Fatal("too small")
+	}
+	for _, w := range d.workers {
+		if len(w.grids) < 2 || len(w.grids) > 6 {
+			t.Errorf("%s walks %d grids", w.email, len(w.grids))
+		}
+	}
+	for _, e := range d.enterprises {
+		if e.at.lon < 107.9 || e.at.lon > 108.9 || e.at.lat < 30.3 || e.at.lat > 31.3 {
+			t.Fatalf("%s stands outside 万州: %v", e.name, e.at)
+		}
+	}
+}
