@@ -26,7 +26,7 @@ func fillDistrict(t testing.TB, app core.App, s sizes) {
 		return fmt.Sprintf("strftime('%%Y-%%m-%%d %%H:%%M:%%S.000Z', '2026-11-22 12:00:00', '-' || (%s %% 60480000) || ' seconds')", h(salt))
 	}
 	later := func(salt int, seconds string) string {
-		return fmt.Sprintf("strftime('%%Y-%%m-%%d %%H:%%M:%%S.000Z', '2026-11-22 12:00:00', '-' || (%s %% 60480000) || ' seconds', '+' || (%s) || ' seconds')", h(salt), seconds)
+		return fmt.Sprintf("strftime('%%Y-%%m-%%d %%H:%%M:%%S.000Z', '2026-11-22 12:00:00', '-' || (%s %% 60480000) || ' seconds', printf('%%+d seconds', %s))", h(salt), seconds)
 	}
 	// One record in fifty is received a month late: some of them after the month was frozen.
 	lag := fmt.Sprintf("CASE WHEN %s %% 50 = 0 THEN 2900000 ELSE %s %% 90000 END", h(77), h(78))

@@ -18,7 +18,8 @@ import (
 // buildVersion joins the input hash: raise it when Go code here changes what the same rows and models come to.
 const buildVersion = "1"
 
-// build is the working database of one run, in a folder of its own that no reader knows.
+// build is the working database of one run. It lives in memory and spills to a folder that no reader knows: it is thrown
+// away at the end, so nothing of it needs to reach the disk in order.
 type build struct {
 	ctx  context.Context
 	db   *sql.DB
@@ -36,7 +37,7 @@ func openBuild(ctx context.Context, warehouse string, opts *Options) (*build, er
 		return nil, err
 	}
 	b := &build{ctx: ctx, dir: dir, opts: opts}
-	connector, err := duckdb.NewConnector(filepath.Join(dir, "build.duckdb"), nil)
+	connector, err := duckdb.NewConnector("", nil)
 	if err != nil {
 		b.close()
 		return nil, err
@@ -59,8 +60,6 @@ func openBuild(ctx context.Context, warehouse string, opts *Options) (*build, er
 		"SET autoinstall_known_extensions = false",
 		"SET autoload_known_extensions = false",
 		"SET allowed_directories = [" + quote(filepath.Join(dir, "lake")) + "]",
-		// The working database is thrown away: nothing of it needs to reach the disk in order.
-		"SET checkpoint_threshold = '4GB'",
 	} {
 		if err := b.exec(q); err != nil {
 			b.close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
+	"html"
 	"io"
 	"os"
 	"path/filepath"
@@ -22,11 +23,11 @@ func page(t *testing.T, dir, name string) string {
 }
 
 // figureCell finds the cell that carries a figure, by what it says it is.
-func figureCell(t *testing.T, html, indicator, period, start, org string) string {
+func figureCell(t *testing.T, text, indicator, period, start, org string) string {
 	t.Helper()
 	re := regexp.MustCompile(`<(td|b) class="[nv]" data-indicator="` + regexp.QuoteMeta(indicator) + `" data-period="` + period + `" data-period-start="` + start +
 		`" data-org-kind="[a-z]+" data-org="` + org + `"[^>]*>.*?</(td|b)>`)
-	m := re.FindAllString(html, -1)
+	m := re.FindAllString(text, -1)
 	if len(m) == 0 {
 		t.Fatalf("no cell for %s %s %s of %s", indicator, period, start, org)
 	}
@@ -84,7 +85,7 @@ func TestAChangeIsInPercentagePointsAndADashWhereThereIsNothingToCompareWith(t *
 	dir, _ := renderTo(t, smallMarts(t))
 	cov := page(t, dir, "coverage-500101.html")
 	// 40/50 against 70/100 is ten points up.
-	wants(t, "环比 of the month's valid visits", cov, "环比 +10.00 个百分点")
+	wants(t, "环比 of the month's valid visits", html.UnescapeString(cov), "环比 +10.00 个百分点")
 	// Half a month of coverage is not held against a whole one.
 	row := cov[strings.Index(cov, "<td>2026年11月</td>"):]
 	row = row[:strings.Index(row, "</tr>")]
@@ -158,8 +159,8 @@ func TestTheSameMartsGiveTheSameBytes(t *testing.T) {
 func TestAPageNeedsNothingFromElsewhereAndRunsNothing(t *testing.T) {
 	dir, files := renderTo(t, smallMarts(t))
 	for _, f := range files {
-		html := page(t, dir, filepath.Base(f))
-		if m := regexp.MustCompile(`(?i)<script|\son[a-z]+=|javascript:|@import|url\(\s*["']?http|src=|<link`).FindString(html); m != "" {
+		text := page(t, dir, filepath.Base(f))
+		if m := regexp.MustCompile(`(?i)<script|\son[a-z]+=|javascript:|@import|url\(\s*["']?http|src=|<link`).FindString(text); m != "" {
 			t.Errorf("%s contains %q", filepath.Base(f), m)
 		}
 	}
@@ -168,8 +169,8 @@ func TestAPageNeedsNothingFromElsewhereAndRunsNothing(t *testing.T) {
 func TestEveryChartIsWellFormedAndSaysInWordsWhatItShows(t *testing.T) {
 	dir, _ := renderTo(t, wholeDistrict(t))
 	for _, name := range []string{"coverage-500101.html", "conversion-500101.html", "coverage-500101001.html"} {
-		html := page(t, dir, name)
-		charts := regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(html, -1)
+		text := page(t, dir, name)
+		charts := regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(text, -1)
 		if len(charts) < 3 {
 			t.Fatalf("%s has %d charts", name, len(charts))
 		}

@@ -209,9 +209,11 @@ func kindOf(typeText string) string {
 		return "cooperative"
 	case containsAny(s, "个体", "家庭经营", "个人经营"):
 		return "individual_business"
+	case containsAny(s, "民办非"): // 民办非企业单位 is no 企业
+		return "other"
 	case containsAny(s, "公司", "企业", "有限", "合伙", "独资", "全民", "国有", "集体", "外商", "股份", "联营", "内资", "私营", "港澳台", "合资", "合作经营", "分支机构", "工厂", "法人"):
 		return "company"
-	case containsAny(s, "其他", "事业", "社会团体", "社会组织", "民办非", "机关", "基金会", "代表机构", "自治组织", "律师事务所"):
+	case containsAny(s, "其他", "事业", "社会团体", "社会组织", "机关", "基金会", "代表机构", "自治组织", "律师事务所"):
 		return "other"
 	}
 	return ""

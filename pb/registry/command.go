@@ -40,6 +40,7 @@ func Command(app core.App, now func() time.Time) *cobra.Command {
 改好后可直接再导入该文件。同一命令可以反复运行：没有变化的行不改动，中途停下再运行即从未完成处继续。
 
 退出码：0 全部导入；2 部分行有问题；1 一行也没有导入。`,
+		Args:         cobra.ArbitraryArgs, // an unknown kind of list is answered below, in Chinese
 		SilenceUsage: true, SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -23,9 +24,11 @@ var today = time.Date(2026, 11, 23, 9, 0, 0, 0, hooks.Shanghai)
 
 func clock() time.Time { return today }
 
-func newApp(t testing.TB) core.App {
+func newApp(t testing.TB) core.App { return openApp(t, t.TempDir()) }
+
+func openApp(t testing.TB, dir string) core.App {
 	t.Helper()
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: t.TempDir()})
+	app := core.NewBaseApp(core.BaseAppConfig{DataDir: dir})
 	if err := app.Bootstrap(); err != nil {
 		t.Fatal(err)
 	}
@@ -37,18 +40,45 @@ func newApp(t testing.TB) core.App {
 	return app
 }
 
+// districtDir is a data directory made once and copied for each test, which is ten times faster than making each anew.
+var districtDir string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "district")
+	if err != nil {
+		panic(err)
+	}
+	districtDir = dir
+	status := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(status)
+}
+
 // newDistrict has the whole area tree, and a grid with a harbour in 高笋塘街道's 王家坡社区, and two in 太白街道's 白岩路社区.
 func newDistrict(t testing.TB) core.App {
 	t.Helper()
-	app := newApp(t)
-	if _, err := ImportAreas(app, WanzhouAreas(), Options{Now: clock}); err != nil {
+	if _, err := os.Stat(districtDir + "/made/data.db"); err != nil {
+		making := districtDir + "/making"
+		app := openApp(t, making)
+		if _, err := ImportAreas(app, WanzhouAreas(), Options{Now: clock}); err != nil {
+			t.Fatal(err)
+		}
+		harbour := put(t, app, "harbours", map[string]any{"number": "01", "name": "高笋塘港湾", "kind": "street"})
+		put(t, app, "grids", map[string]any{"name": "一网格", "area": area(t, app, street1, community1).Id, "harbour": harbour.Id})
+		put(t, app, "grids", map[string]any{"name": "二网格", "area": area(t, app, street2, community2).Id})
+		put(t, app, "grids", map[string]any{"name": "三网格", "area": area(t, app, street2, community2).Id})
+		if err := app.ResetBootstrapState(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(making, districtDir+"/made"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir() + "/data"
+	if err := os.CopyFS(dir, os.DirFS(districtDir+"/made")); err != nil {
 		t.Fatal(err)
 	}
-	harbour := put(t, app, "harbours", map[string]any{"number": "01", "name": "高笋塘港湾", "kind": "street"})
-	put(t, app, "grids", map[string]any{"name": "一网格", "area": area(t, app, street1, community1).Id, "harbour": harbour.Id})
-	put(t, app, "grids", map[string]any{"name": "二网格", "area": area(t, app, street2, community2).Id})
-	put(t, app, "grids", map[string]any{"name": "三网格", "area": area(t, app, street2, community2).Id})
-	return app
+	return openApp(t, dir)
 }
 
 const (
@@ -366,11 +396,8 @@ func TestRegistryWordsBecomeOurs(t *testing.T) {
 	for s, want := range map[string]string{
 		"企业": "company", "有限责任公司": "company", "其他有限责任公司": "company", "个人独资企业": "company", "普通合伙": "company", "股份合作制": "company",
 		"个体工商户": "individual_business", "个体（家庭经营）": "individual_business", "农民专业合作社": "cooperative", "农民专业合作社分支机构": "cooperative",
-		"中外合作经营企业": "company", "全民所有制": "company", "其他": "other", "民办非企业单位": "company", "事业单位": "other", "": "", "外星人": "",
+		"中外合作经营企业": "company", "全民所有制": "company", "其他": "other", "民办非企业单位": "other", "事业单位": "other", "": "", "外星人": "",
 	} {
-		if s == "民办非企业单位" {
-			want = "other"
-		}
 		if got := kindOf(s); got != want {
 			t.Errorf("kind of %q: %s, want %s", s, got, want)
 		}
@@ -490,8 +517,7 @@ func TestAnEnterpriseWhoseGridIsNotCertainWaitsForAssignment(t *testing.T) {
 	r := func(n int, place string) string {
 		return uscc("91", n) + fmt.Sprintf(",公司%d,企业,,,,,,存续,", n) + place
 	}
-	report := mustLoad(t, app, csvOf(r(1, "高笋塘街道,王家坡社区"), r(2, "太白街道,白岩路社区"), r(3, "高笋塘街道,没有的社区"), r(4, "高笋塘街道,"), r(5, "太白街道,"+
-		"新城路社区"), strings.Replace(r(6, "高笋塘街道,没有的社区"), "存续", "注销", 1)))
+	report := mustLoad(t, app, csvOf(r(1, "高笋塘街道,王家坡社区"), r(2, "太白街道,白岩路社区"), r(3, "高笋塘街道,没有的社区"), r(4, "高笋塘街道,"), r(5, "太白街道,青羊宫社区"), strings.Replace(r(6, "高笋塘街道,没有的社区"), "存续", "注销", 1)))
 	want := map[string]int{whySeveralGrids: 1, whyUnknownCommunity: 1, whyNoCommunity: 1, whyNoGrid: 1}
 	if report.Unassigned != 4 || fmt.Sprint(report.Unplaced) != fmt.Sprint(want) {
 		t.Fatalf("%d %v", report.Unassigned, report.Unplaced)

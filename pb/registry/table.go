@@ -139,15 +139,15 @@ func (r *tableRow) fit(columns int) {
 }
 
 func refuseOtherFormats(raw []byte) error {
-	head := bytes.ToLower(bytes.TrimLeft(bytes.TrimPrefix(raw[:min(len(raw), 512)], []byte("\xef\xbb\xbf")), " \t\r\n"))
+	head := string(bytes.TrimLeft(bytes.TrimPrefix(raw[:min(len(raw), 512)], []byte("\xef\xbb\xbf")), " \t\r\n"))
 	for _, f := range []struct{ magic, name string }{
-		{"pk\x03\x04", "Excel 工作簿（.xlsx）或压缩包"},
+		{"PK\x03\x04", "Excel 工作簿（.xlsx）或压缩包"},
 		{"\xd0\xcf\x11\xe0", "旧版 Excel 工作簿（.xls）"},
 		{"%pdf", "PDF 文件"},
 		{"\x1f\x8b", "压缩包（gzip）"},
 		{"<!doctype", "网页"}, {"<html", "网页（有些系统导出的 .xls 其实是网页）"}, {"<table", "网页表格"}, {"<?xml", "XML 文件"}, {"<meta", "网页"},
 	} {
-		if bytes.HasPrefix(head, []byte(f.magic)) {
+		if len(head) >= len(f.magic) && (head[:len(f.magic)] == f.magic || strings.EqualFold(head[:len(f.magic)], f.magic)) {
 			return &hooks.Error{Code: CodeNotCSV, Message: "这是" + f.name + "，不是 CSV。请用 Excel 或 WPS 打开，另存为“CSV UTF-8（逗号分隔）”再导入"}
 		}
 	}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Who may import whom among our packages, with the reason that a refused arrow is answered with.
+var house = map[string]struct {
+	may []string
+	why string
+}{
+	"gangwan/hooks":           {nil, "the domain imports none of ours; anyone may import it"},
+	"gangwan/pb_migrations":   {nil, "a migration is frozen: it must not change when the domain does"},
+	"gangwan/pb/fieldsync":    {[]string{"gangwan/hooks"}, "sync knows the domain and nothing else of ours"},
+	"gangwan/pb/registry":     {[]string{"gangwan/hooks"}, "imports know the domain and nothing else of ours"},
+	"gangwan/pipeline":        {[]string{"gangwan/hooks"}, "the pipeline reads the feed table by SQL: its columns are the contract"},
+	"gangwan/pipeline/oracle": {nil, "the oracle shares no code with what it judges"},
+	"gangwan/reports":         {[]string{"gangwan/hooks"}, "the marts' columns are the contract between pipeline and reports"},
+	"gangwan/pb/demo":         {[]string{"gangwan/hooks", "gangwan/pb/fieldsync", "gangwan/pb/registry", "gangwan/pipeline"}, "the demo plays phones and imports; reports it reads as a user"},
+	"gangwan/pb/generate":     {[]string{"gangwan/pipeline", "gangwan/pb_migrations", "gangwan/hooks"}, "the generator wires migrations to what derives from them"},
+}
+
+func TestNothingImportsAgainstTheDirectionOfTheHouse(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,IgnoredGoFiles", "gangwan/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath              string
+			Imports, IgnoredGoFiles []string
+		}
+		if err := decoder.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		if len(p.IgnoredGoFiles) > 0 {
+			t.Errorf("%s: files silently left out of the build: %v", p.ImportPath, p.IgnoredGoFiles)
+		}
+		if p.ImportPath == "gangwan/pb" {
+			continue // wires all
+		}
+		rule, known := house[p.ImportPath]
+		if !known {
+			t.Errorf("%s has no place in the house: say in this test what it may import", p.ImportPath)
+		}
+		for _, i := range p.Imports {
+			if strings.HasPrefix(i, "gangwan/") && !slices.Contains(rule.may, i) {
+				t.Errorf("%s must not import %s: %s", p.ImportPath, i, rule.why)
+			}
+		}
+	}
+	if seen < len(house) {
+		t.Fatalf("only %d packages listed", seen)
+	}
+}
