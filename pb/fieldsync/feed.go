@@ -2,6 +2,7 @@ package fieldsync
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"sort"
 	"strings"
@@ -246,6 +247,30 @@ func missingTriggers(db dbx.Builder) ([]string, error) {
 		}
 	}
 	return missing, nil
+}
+
+// guard checks the triggers before writes, again only when the schema changed since they were last found whole.
+type guard struct{ wholeAt int64 }
+
+func (g *guard) check(db dbx.Builder) error {
+	var version int64
+	if err := db.NewQuery(`PRAGMA schema_version`).Row(&version); err != nil {
+		return err
+	}
+	if version == g.wholeAt {
+		return nil
+	}
+	missing, err := missingTriggers(db)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		refusal := refuse(http.StatusInternalServerError, "feed_broken")
+		refusal.err.With("missing", missing)
+		return refusal
+	}
+	g.wholeAt = version
+	return nil
 }
 
 // tick writes the server's clock where triggers read it, applies the membership boundaries that passed, each with a seq,

@@ -122,14 +122,8 @@ func (s *Server) push(user *core.Record, req *PushRequest) (*PushResponse, error
 	received := s.now()
 	resp := &PushResponse{}
 	err := s.write(len(req.Mutations)+1, func(tx core.App) error {
-		missing, err := missingTriggers(tx.DB())
-		if err != nil {
+		if err := s.guard.check(tx.DB()); err != nil {
 			return err
-		}
-		if len(missing) > 0 {
-			refusal := refuse(http.StatusInternalServerError, "feed_broken")
-			refusal.err.With("missing", missing)
-			return refusal
 		}
 		device, err := registerDevice(tx, user, DeviceInfo{ID: req.Device})
 		if err != nil {

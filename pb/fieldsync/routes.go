@@ -21,6 +21,7 @@ type Server struct {
 	jobs    chan *job
 	stop    chan struct{}
 	stopped chan struct{}
+	guard   guard // used by the writer only
 }
 
 // Bind attaches change capture to the app and the protocol's routes to its server. Domain rules are bound apart (hooks.Bind).

@@ -20,7 +20,7 @@ import (
 
 // district is a real server with a small district in it and a clock that tests move.
 type district struct {
-	t     *testing.T
+	t     testing.TB
 	app   core.App
 	url   string
 	time  time.Time
@@ -28,7 +28,7 @@ type district struct {
 	users map[string]*core.Record
 }
 
-func newDistrict(t *testing.T) *district {
+func newDistrict(t testing.TB) *district {
 	t.Helper()
 	d := &district{t: t, time: time.Date(2026, 9, 1, 1, 0, 0, 0, time.UTC), users: map[string]*core.Record{}}
 	app := core.NewBaseApp(core.BaseAppConfig{DataDir: t.TempDir(), DBConnect: Connect})

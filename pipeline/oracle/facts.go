@@ -2,7 +2,6 @@ package oracle
 
 import (
 	"math"
-	"sort"
 	"strings"
 	"time"
 )
@@ -101,23 +100,23 @@ func speaksBefore(a, b enterprise) bool {
 	return a.id < b.id
 }
 
+// earlier is the order in which repeats and duplicates are told: by capture, then by id.
+func earlier(aAt time.Time, aID string, bAt time.Time, bID string) bool {
+	if !aAt.Equal(bAt) {
+		return aAt.Before(bAt)
+	}
+	return aID < bID
+}
+
 // validVisits are the valid visits as known under a cut, in order of capture.
 func (c *computation) validVisits(k cut) []visit {
 	if known, ok := c.valid[k]; ok {
 		return known
 	}
-	inOrder := append([]visit(nil), c.visits...)
-	sort.Slice(inOrder, func(i, j int) bool {
-		a, b := inOrder[i], inOrder[j]
-		if !a.capturedAt.Equal(b.capturedAt) {
-			return a.capturedAt.Before(b.capturedAt)
-		}
-		return a.id < b.id
-	})
 	type pair struct{ worker, entity string }
 	last := map[pair]time.Time{}
 	out := []visit{}
-	for _, v := range inOrder {
+	for _, v := range c.visits {
 		if v.capturedAt.IsZero() || !k.admits(v.syncedAt) || !c.otherwiseValid(v, k) {
 			continue
 		}
@@ -182,18 +181,10 @@ func metres(a, b point) float64 {
 
 // keptDemands are the demands of all history, as known under a cut, without void ones and duplicates.
 func (c *computation) keptDemands(k cut) []demand {
-	inOrder := append([]demand(nil), c.tables.demands...)
-	sort.Slice(inOrder, func(i, j int) bool {
-		a, b := inOrder[i], inOrder[j]
-		if !a.capturedAt.Equal(b.capturedAt) {
-			return a.capturedAt.Before(b.capturedAt)
-		}
-		return a.id < b.id
-	})
 	type chain struct{ entity, need string }
 	lastKept := map[chain]time.Time{}
 	var out []demand
-	for _, d := range inOrder {
+	for _, d := range c.tables.demands {
 		if d.capturedAt.IsZero() || d.stage == "void" || !k.admits(d.syncedAt) {
 			continue
 		}

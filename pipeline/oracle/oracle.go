@@ -5,6 +5,7 @@ package oracle
 
 import (
 	"fmt"
+	"sort"
 	"time"
 
 	_ "time/tzdata" // the zone must be the same on a machine without a zone database
@@ -94,6 +95,13 @@ type computation struct {
 }
 
 func (c *computation) prepare() {
+	sort.Slice(c.visits, func(i, j int) bool {
+		return earlier(c.visits[i].capturedAt, c.visits[i].id, c.visits[j].capturedAt, c.visits[j].id)
+	})
+	sort.Slice(c.tables.demands, func(i, j int) bool {
+		a, b := c.tables.demands[i], c.tables.demands[j]
+		return earlier(a.capturedAt, a.id, b.capturedAt, b.id)
+	})
 	c.enterpriseByID = map[string]enterprise{}
 	for _, e := range c.enterprises {
 		c.enterpriseByID[e.id] = e

@@ -615,10 +615,11 @@ func TestAWholeDistrictTakesSecondsAndItsGridsAddUp(t *testing.T) {
 	}
 	began := time.Now()
 	rows := computed(t, w.path, "2026-05-20")
-	if took := time.Since(began); took > 10*time.Second {
+	// Two seconds on a quiet machine; the limit is wide so that only a loop inside a loop breaks it, not a busy neighbour.
+	took := time.Since(began)
+	t.Logf("%d rows in %v", len(rows), took)
+	if took > 30*time.Second {
 		t.Errorf("took %v", took)
-	} else {
-		t.Logf("%d rows in %v", len(rows), took)
 	}
 	type figure struct{ period, start, indicator, kind string }
 	num, den := map[figure]int64{}, map[figure]int64{}
