@@ -39,7 +39,7 @@ func main() {
 	root.AddCommand(
 		registry.Command(app, clock),
 		pipelineCommand(app, clock),
-		demo.Command(app, demoClock, demo.Deps{RunPipeline: func(ctx context.Context, date string, progress func(string)) (string, error) {
+		demo.Command(app, demoClock, demo.Deps{Pipeline: func(ctx context.Context, date string, progress func(string)) (string, error) {
 			result, err := runPipeline(ctx, app, pipeline.Options{Date: date, Now: clock, Log: func(e pipeline.Event) { progress(e.Message) }})
 			return result.Message, err
 		}}),

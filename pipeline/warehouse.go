@@ -266,10 +266,17 @@ func published(models []*model) []string {
 // writeMarts copies the published tables into the attached file and closes it. Tables were made in a certain order, and
 // DuckDB keeps it.
 func (b *build) writeMarts(tables []string) error {
+	// One transaction: the file is synced once, not once a table.
+	if err := b.exec("BEGIN"); err != nil {
+		return err
+	}
 	for _, t := range tables {
 		if err := b.exec(fmt.Sprintf("CREATE TABLE %s.%s AS SELECT * FROM %s", martsCatalog, t, t)); err != nil {
 			return err
 		}
+	}
+	if err := b.exec("COMMIT"); err != nil {
+		return err
 	}
 	if err := b.exec("CHECKPOINT " + martsCatalog); err != nil {
 		return err

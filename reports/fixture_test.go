@@ -24,13 +24,13 @@ create table demand_stages(org_kind varchar, org_id varchar, period_start date, 
 create table demand_needs(org_kind varchar, org_id varchar, period_start date, need varchar, demands bigint, amount bigint);
 create table invalid_reasons(org_kind varchar, org_id varchar, period_start date, reason varchar, visits bigint);
 insert into catalogue values
- ('COV-01', 'visit_coverage_rate', '走访覆盖率', '%', '网格，月、季、年', 'coverage', 1, '期内至少有一次有效走访的基数主体 / 期末基数。'),
- ('COV-02', 'ever_visited_rate', '累计首访率', '%', '网格，累计', 'coverage', 1, '起始日以来有过有效走访的基数主体 / 期末基数。'),
- ('COV-04', 'valid_visit_rate', '有效走访率', '%', '网格，月', 'coverage', 2, '有效走访次数 / 上报走访次数。'),
- ('CRD-01', 'demand_count', '融资需求登记数', '笔', '网格，月、年', 'conversion', 1, '去重后登记的融资需求笔数。'),
- ('CRD-01.amount', 'demand_amount', '融资需求登记额', '元', '网格，月、年', 'conversion', 1, '去重后登记的融资需求金额。'),
- ('CNV-01', 'demand_contact_rate', '需求对接率', '%', '网格、银行，批次', 'conversion', 1, '批次内至少有一家银行已联系上的需求 / 批次需求。'),
- ('DQ-01', 'sync_timeliness_rate', '同步及时率', '%', '人员，月', 'quality', 1, '24小时内上报的记录 / 全部手机采集记录。');
+ ('COV-01', 'visit_coverage_rate', '走访覆盖率', 'percent', 'grid, month', 'coverage', 1, '期内至少有一次有效走访的基数主体 / 期末基数。'),
+ ('COV-02', 'ever_visited_rate', '累计首访率', 'percent', 'grid, cumulative', 'coverage', 1, '起始日以来有过有效走访的基数主体 / 期末基数。'),
+ ('COV-04', 'valid_visit_rate', '有效走访率', 'percent', 'grid, month', 'coverage', 2, '分子：有效走访次数。' || chr(10) || '分母：上报走访次数。'),
+ ('CRD-01', 'demand_count', '融资需求登记数', 'count', 'grid, month', 'conversion', 1, '去重后登记的融资需求笔数。'),
+ ('CRD-01.amount', 'demand_amount', '融资需求登记额', 'yuan', 'grid, month', 'conversion', 1, '去重后登记的融资需求金额。'),
+ ('CNV-01', 'demand_contact_rate', '需求对接率', 'percent', 'grid, bank, month', 'conversion', 1, '批次内至少有一家银行已联系上的需求 / 批次需求。'),
+ ('DQ-01', 'sync_timeliness_rate', '同步及时率', 'percent', 'worker, month', 'quality', 1, '24小时内上报的记录 / 全部手机采集记录。');
 `
 
 func makeMarts(t testing.TB, statements ...string) string {
@@ -151,7 +151,7 @@ insert into coverage_breakdown select k, o, dim, key, floor(n * w * (0.7 + 0.3 *
   ('size','micro',0.7),('size','small',0.1),('size','unknown',0.2),('section','A',0.1),('section','C',0.08),('section','F',0.45),('section','G',0.05),('section','H',0.17),('section','I',0.02),('section','O',0.1),('section','',0.03)) x(dim, key, w)
   where ind = 'COV-01' and period = 'YTD';
 insert into visit_outcomes select k, o, s, key, floor(d * w) from base, (values ('met',0.84),('absent',0.08),('refused',0.03),('closed',0.03),('moved',0.01),('not_found',0.01)) x(key, w) where ind = 'COV-04';
-insert into invalid_reasons select k, o, s, key, floor((d - n) * w) from base, (values ('not_met',0.4),('too_short',0.2),('no_evidence',0.15),('too_far',0.2),('repeat',0.05)) x(key, w) where ind = 'COV-04';
+insert into invalid_reasons select k, o, s, key, floor((d - n) * w) from base, (values ('not_met',0.4),('too_short',0.1),('no_fix',0.1),('no_evidence',0.15),('too_far',0.2),('repeat',0.05)) x(key, w) where ind = 'COV-04';
 insert into demand_stages select k, o, s, key, floor(d * w), floor(d * w) * 187500 from base, (values ('captured',0.03),('accepted',0.07),('matched',0.2),('applied',0.15),('approved',0.1),('disbursed',0.2),('cultivating',0.1),('rejected',0.06),('closed',0.05),('withdrawn',0.04)) x(key, w) where ind = 'CNV-01';
 insert into demand_needs select k, o, s, key, floor(n * w), floor(n * w) * 187500 from base, (values ('working_capital',0.5),('equipment',0.2),('upgrade',0.1),('green',0.05),('startup',0.1),('other',0.05)) x(key, w) where ind = 'CRD-01' and period = 'M';
 `)

@@ -35,6 +35,15 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 		return strings.Join(s, "、")
 	},
 	"dayWords": dayWords,
+	"unit":     func(s string) string { return word(units, s) },
+	"grain": func(s string) string {
+		var out []string
+		for g := range strings.SplitSeq(s, ",") {
+			out = append(out, word(grains, strings.TrimSpace(g)))
+		}
+		return strings.Join(out, "、")
+	},
+	"lines": func(s string) []string { return strings.Split(s, "\n") },
 	// In running text a percentage must not break before its sign.
 	"text": func(s string) string { return strings.ReplaceAll(s, " %", "\u00a0%") },
 }).ParseFS(templateFiles, "templates/*.html"))

@@ -62,7 +62,7 @@ func readMarts(ctx context.Context, path string) (*marts, error) {
 	m := &marts{areas: map[string]Area{}, grids: map[string][]grid{}, figures: map[key]*Figure{}, cohorts: map[unit]*Figure{}}
 
 	var until sql.NullTime
-	err = db.QueryRowContext(ctx, `select run_id, cast(date as varchar), cast(as_of as varchar), seq, input_hash, provisional, cast(data_until as timestamp) from run`).
+	err = db.QueryRowContext(ctx, `select run_id, cast(date as varchar), cast(as_of as varchar), seq, input_hash, provisional, data_until from run`).
 		Scan(&m.run.ID, &m.run.Date, &m.run.AsOf, &m.run.Seq, &m.run.InputHash, &m.run.Provisional, &until)
 	if err != nil {
 		return nil, fmt.Errorf("marts: run: %w", err)
@@ -81,6 +81,10 @@ func readMarts(ctx context.Context, path string) (*marts, error) {
 	}); err != nil {
 		return nil, err
 	}
+	var counted string // the district that the figures are of
+	if err := each(ctx, db, `select min(org_id) from indicators where org_kind = 'district' having count(*) > 0`, func(rows *sql.Rows) error { return rows.Scan(&counted) }); err != nil {
+		return nil, err
+	}
 	used := map[string]bool{}
 	if err := each(ctx, db, `select area_id, code, name, kind, coalesce(parent_id, '') from dim_area order by code, area_id`, func(rows *sql.Rows) error {
 		var a Area
@@ -95,7 +99,7 @@ func readMarts(ctx context.Context, path string) (*marts, error) {
 		}
 		switch a.Kind {
 		case "district":
-			if m.district.ID == "" {
+			if m.district.ID == "" || a.ID == counted {
 				m.district = a
 			}
 		case "street", "town":
@@ -104,9 +108,6 @@ func readMarts(ctx context.Context, path string) (*marts, error) {
 		return nil
 	}); err != nil {
 		return nil, err
-	}
-	if m.district.ID == "" {
-		return nil, fmt.Errorf("marts: no area of kind district")
 	}
 	if err := each(ctx, db, `select grid_id, name, coalesce(area_id, ''), coalesce(community_name, ''), coalesce(street_id, '') from dim_grid
 		order by code, name, grid_id`, func(rows *sql.Rows) error {

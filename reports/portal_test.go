@@ -93,14 +93,14 @@ func (o *office) user(role string, values map[string]any) *core.Record {
 	return r
 }
 
-// publish puts a day's files where the pipeline puts them and moves the pointer.
+// publish puts a day's files where the pipeline puts them and moves the pointer, which remembers only this run.
 func (o *office) publish(date string) {
 	o.Helper()
 	root := filepath.Join(o.app.DataDir(), "warehouse")
-	dir := filepath.Join(root, "reports", date)
-	_, err := Render(context.Background(), smallMarts(o), dir)
+	run := publishedRun{RunID: date + "-0123456789ab", Date: date, Reports: "reports/" + date + "/" + date + "-0123456789ab"}
+	_, err := Render(context.Background(), smallMarts(o), filepath.Join(root, run.Reports))
 	must(o, err)
-	b, _ := json.Marshal(pointer{RunID: date + "-0123456789ab", Date: date, Marts: "marts/marts-x.duckdb", Reports: "reports/" + date})
+	b, _ := json.Marshal(pointer{publishedRun: run, Runs: []publishedRun{run}})
 	must(o, os.WriteFile(filepath.Join(root, "current"), b, 0o644))
 }
 
@@ -407,6 +407,25 @@ func TestNoPathLeadsOutOfTheListedFiles(t *testing.T) {
 			t.Errorf("backTo(%q) = %q", next, got)
 		}
 	}
+}
+
+func TestAHalfWrittenFolderIsNoPublishedRun(t *testing.T) {
+	o := openOffice(t)
+	o.publish("2026-11-22")
+	root := filepath.Join(o.app.DataDir(), "warehouse", "reports")
+	must(t, os.MkdirAll(filepath.Join(root, "2026-11-23", "2026-11-23-aaaaaaaaaaaa"), 0o755)) // killed while rendering
+	must(t, os.MkdirAll(filepath.Join(root, "2026-11-24", ".tmp-123"), 0o755))
+	must(t, os.WriteFile(filepath.Join(root, "2026-11-24", ".tmp-123", "index.json"), []byte("[]"), 0o644))
+	// A second version of the current day's pages is not shown either, until the pointer says so.
+	must(t, os.MkdirAll(filepath.Join(root, "2026-11-22", "2026-11-22-ffffffffffff"), 0o755))
+	must(t, os.WriteFile(filepath.Join(root, "2026-11-22", "2026-11-22-ffffffffffff", "index.json"), []byte("[]"), 0o644))
+	b := o.signedIn("JR-001")
+	a := b.open("/reports/2026-11-22/")
+	o.expect("list", a, 200, "coverage-500101.html")
+	if strings.Contains(a.body, "2026-11-23") || strings.Contains(a.body, "2026-11-24") {
+		t.Error("an unpublished day is listed")
+	}
+	o.expect("the day itself", b.open("/reports/2026-11-23/"), http.StatusNotFound, "没有这一天的报告")
 }
 
 func TestBeforeTheFirstRunThereIsAFriendlyPage(t *testing.T) {

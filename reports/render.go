@@ -52,7 +52,11 @@ func Render(ctx context.Context, martsPath, outDir string) ([]string, error) {
 	}
 	index := []Entry{}
 	var page bytes.Buffer
-	for _, a := range append([]Area{m.district}, m.streets...) {
+	areas := append([]Area{m.district}, m.streets...)
+	if m.district.ID == "" { // before the areas are imported there is nobody to report on, and that is no error
+		areas = nil
+	}
+	for _, a := range areas {
 		for _, r := range []Report{m.coverage(a), m.conversion(a)} {
 			if err := ctx.Err(); err != nil {
 				return nil, err

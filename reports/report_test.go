@@ -64,7 +64,7 @@ func TestEveryFigureIsPrintedWithItsNumeratorAndDenominatorAndLinksToItsDefiniti
 			t.Errorf("a link leads nowhere: #%s", link[1])
 		}
 	}
-	wants(t, "definitions", cov, "有效走访次数 / 上报走访次数。", "第2版", "COV-04 第2版", "2026-11-22-0123456789ab", "2026-11-22 23:58")
+	wants(t, "definitions", cov, "<dd>分母：上报走访次数。</dd>", "粒度：网格、月", "第2版", "COV-04 第2版", "2026-11-22-0123456789ab", "2026-11-22 23:58")
 }
 
 func TestAChangeIsInPercentagePointsAndADashWhereThereIsNothingToCompareWith(t *testing.T) {
@@ -229,6 +229,13 @@ func TestADistrictWhereNothingHasHappenedStillHasItsReports(t *testing.T) {
 	}
 	wants(t, "empty coverage", page(t, dir, "coverage-500101.html"), "没有纳入基数", "期内没有走访上报")
 	wants(t, "empty conversion", page(t, dir, "conversion-500101.html"), "尚无登记的融资需求")
+}
+
+func TestBeforeTheAreasAreImportedTheIndexIsEmpty(t *testing.T) {
+	dir, files := renderTo(t, makeMarts(t, "insert into run values ('2026-11-22-0123456789ab', '2026-11-22', '2026-11-22', 0, '', false, null)"))
+	if len(files) != 2 || page(t, dir, "index.json") != "[]\n" {
+		t.Error(files)
+	}
 }
 
 func TestAMissingMartIsAnErrorAndWritesNothing(t *testing.T) {

@@ -10,11 +10,15 @@ import (
 	"slices"
 )
 
-// pointer is the file `current` that the pipeline moves last: what it names is published.
+// pointer is the file `current` that the pipeline moves last: what it names is published. Folders are relative to the warehouse.
 type pointer struct {
+	publishedRun
+	Runs []publishedRun `json:"runs"` // this one first, then those before it
+}
+
+type publishedRun struct {
 	RunID   string `json:"run_id"`
 	Date    string `json:"date"`
-	Marts   string `json:"marts"`
 	Reports string `json:"reports"`
 }
 
@@ -67,13 +71,38 @@ func (w warehouse) dates() ([]string, error) {
 		if !dayForm.MatchString(e.Name()) || e.Name() == p.Date {
 			continue
 		}
-		if _, err := os.Stat(filepath.Join(w.root, "reports", e.Name(), "index.json")); err == nil {
+		if w.folder(p, e.Name()) != "" {
 			dates = append(dates, e.Name())
 		}
 	}
 	slices.Sort(dates)
 	slices.Reverse(dates)
 	return dates, nil
+}
+
+// folder is where a day's reports are: where the pointer says, and for days it has forgotten the newest complete folder
+// of reports/<date>/<run_id>. A run killed before it was published may have left one there; only its date's next run replaces it.
+func (w warehouse) folder(p pointer, date string) string {
+	for _, r := range append([]publishedRun{p.publishedRun}, p.Runs...) {
+		if r.Date != date || r.Reports == "" {
+			continue
+		}
+		if filepath.IsAbs(r.Reports) {
+			return r.Reports
+		}
+		return filepath.Join(w.root, filepath.FromSlash(r.Reports))
+	}
+	runs, err := filepath.Glob(filepath.Join(w.root, "reports", date, date+"-*", "index.json"))
+	if err != nil {
+		return ""
+	}
+	newest, at := "", int64(-1)
+	for _, f := range runs { // in order of name, so that equal times give the same answer
+		if info, err := os.Stat(f); err == nil && info.ModTime().UnixNano() >= at {
+			newest, at = filepath.Dir(f), info.ModTime().UnixNano()
+		}
+	}
+	return newest
 }
 
 // at opens one day's list. Only a day of dates() is ever looked for, so that no path can be made up.
@@ -89,13 +118,7 @@ func (w warehouse) at(date string) (*published, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &published{Date: date, Current: date == p.Date, dir: filepath.Join(w.root, "reports", date)}
-	if out.Current && p.Reports != "" {
-		out.dir = p.Reports
-		if !filepath.IsAbs(out.dir) {
-			out.dir = filepath.Join(w.root, out.dir)
-		}
-	}
+	out := &published{Date: date, Current: date == p.Date, dir: w.folder(p, date)}
 	if err := readJSON(filepath.Join(out.dir, "index.json"), &out.Entries); err != nil {
 		return nil, err
 	}

@@ -127,10 +127,11 @@ var (
 		{"G", "交通运输、仓储和邮政业"}, {"H", "住宿和餐饮业"}, {"I", "信息传输、软件和信息技术服务业"}, {"J", "金融业"}, {"K", "房地产业"}, {"L", "租赁和商务服务业"},
 		{"M", "科学研究和技术服务业"}, {"N", "水利、环境和公共设施管理业"}, {"O", "居民服务、修理和其他服务业"}, {"P", "教育"}, {"Q", "卫生和社会工作"},
 		{"R", "文化、体育和娱乐业"}, {"S", "公共管理、社会保障和社会组织"}, {"T", "国际组织"}, {"unknown", "行业未填"}, {"", "行业未填"}}
-	invalids = []pair{{"no_enterprise", "主体不存在"}, {"not_met", "未见到人"}, {"outcome", "未见到人"}, {"not_shop", "不在门店"}, {"place", "不在门店"}, {"voided", "已作废"}, {"review", "作废或疑点属实"},
-		{"suspicion_confirmed", "疑点属实"}, {"no_evidence", "无照片或签名"}, {"evidence", "无照片或签名"}, {"too_short", "时长不足3分钟"}, {"duration", "时长不足3分钟"},
-		{"no_location", "无定位且未批准例外"}, {"no_fix", "无定位且未批准例外"}, {"too_far", "距门店超过200米"}, {"distance", "距门店超过200米"}, {"location", "无定位或距门店超过200米"},
-		{"repeat", "24小时内重复走访"}}
+	// The reasons of fct_visit, in the order in which they are tried.
+	invalids = []pair{{"enterprise_missing", "主体记录已不存在"}, {"voided", "已作废"}, {"suspicion_confirmed", "疑点属实"}, {"not_met", "未见到人"}, {"not_at_shop", "不在门店"},
+		{"too_short", "停留不足3分钟"}, {"no_fix", "无定位且未经例外通过"}, {"too_far", "距门店超过200米"}, {"no_evidence", "无照片或签名"}, {"repeat", "24小时内重复走访"}}
+	units  = []pair{{"percent", "%"}, {"count", "笔"}, {"yuan", "元"}}
+	grains = []pair{{"grid", "网格"}, {"bank", "银行"}, {"worker", "人员"}, {"harbour", "港湾"}, {"month", "月"}, {"quarter", "季"}, {"year", "年"}, {"cumulative", "累计"}}
 )
 
 // inherited is what every indicator follows, in the words a reader of the report needs.

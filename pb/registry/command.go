@@ -52,7 +52,7 @@ func Command(app core.App, now func() time.Time) *cobra.Command {
 	}
 	var dryRun, wanzhou bool
 	areas := &cobra.Command{
-		Use:   "areas [文件]",
+		Use:   "areas [文件] [选项]",
 		Short: "导入区划（区、街道、镇乡、社区、村、园区、商圈、楼宇、专业市场）",
 		Long: `导入区划。文件为 CSV，列为 code（代码）、name（名称）、parent_code（上级代码）、kind（类别）：
   district 区 · street 街道 · town 镇乡 · community 社区 · village 村
@@ -70,7 +70,7 @@ func Command(app core.App, now func() time.Time) *cobra.Command {
 	}
 	areas.Flags().BoolVar(&wanzhou, "wanzhou", false, "导入内置的万州区区划，不用文件")
 	enterprises := &cobra.Command{
-		Use:   "enterprises 文件",
+		Use:   "enterprises 文件 [选项]",
 		Short: "导入市场主体名录（市场监管部门导出的 CSV）",
 		Long: `导入市场监管部门导出的市场主体名录。文件为 CSV，编码可为 UTF-8、GBK（GB18030）或 Excel 的“Unicode 文本”。
 表头：统一社会信用代码、名称（这两列必需），主体类型、行业代码、住所、法定代表人、联系电话、成立日期、登记状态、所属镇街、所属社区；
@@ -88,7 +88,7 @@ func Command(app core.App, now func() time.Time) *cobra.Command {
 	}
 	for _, c := range []*cobra.Command{areas, enterprises} {
 		c.Flags().BoolVar(&dryRun, "dry-run", false, "试运行：给出同样的报告，不写入任何数据")
-		c.SilenceUsage, c.SilenceErrors = true, true
+		c.SilenceUsage, c.SilenceErrors, c.DisableFlagsInUseLine = true, true, true
 		c.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 			fmt.Fprintf(cmd.ErrOrStderr(), "参数有误：%v\n用法：%s（--help 看说明）\n", err, cmd.UseLine())
 			return ExitError{exitNothing}
@@ -96,6 +96,12 @@ func Command(app core.App, now func() time.Time) *cobra.Command {
 		root.AddCommand(c)
 	}
 	root.SetUsageTemplate(usageTemplate)
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(c *cobra.Command, args []string) {
+		c.InitDefaultHelpFlag()
+		c.Flags().Lookup("help").Usage = "显示本说明"
+		help(c, args)
+	})
 	return root
 }
 

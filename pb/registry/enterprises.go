@@ -54,6 +54,7 @@ func ImportEnterprises(app core.App, r io.Reader, o Options) (Report, error) {
 	withCode, without := im.check(t, l, &report)
 	// Rows with a code first: one without must not take the record that another row names exactly.
 	done := report.Bad
+	o.progress(done, report.Read)
 	for _, rows := range [][]*enterpriseRow{withCode, without} {
 		for chunk := range slices.Chunk(rows, batch) {
 			var part Report
