@@ -17,7 +17,7 @@ var embedded embed.FS
 // model is one SQL file: it makes the table that bears the file's name.
 type model struct {
 	name, file, layer, sql string
-	order                  string   // header "-- order:": the columns that make the row order certain; default all
+	order                  string   // header "-- order:", for published tables: the columns that make the row order certain
 	refs                   []string // models and given tables named after from and join
 	indicator              *indicator
 }
@@ -69,7 +69,7 @@ func modelError(file string, err error) error {
 }
 
 func parseModel(file, layer, sql string) (*model, error) {
-	m := &model{name: strings.TrimSuffix(path.Base(file), ".sql"), file: file, layer: layer, order: "all"}
+	m := &model{name: strings.TrimSuffix(path.Base(file), ".sql"), file: file, layer: layer}
 	if !modelName.MatchString(m.name) {
 		return nil, fmt.Errorf("文件名只能用小写字母、数字和下划线")
 	}
@@ -77,6 +77,9 @@ func parseModel(file, layer, sql string) (*model, error) {
 		if rest, ok := strings.CutPrefix(line, "-- order:"); ok {
 			m.order = strings.TrimSpace(rest)
 		}
+	}
+	if m.published() && m.order == "" {
+		return nil, fmt.Errorf("文件头缺少 -- order:（结果要有确定的行序）")
 	}
 	if layer == "indicators" {
 		var err error

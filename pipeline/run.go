@@ -264,12 +264,12 @@ func (r *Result) model(b *build, warehouse string, models []*model, checks []che
 
 func (r *Result) publish(ctx context.Context, b *build, dataDir string, models []*model, opts *Options) error {
 	warehouse := warehouseDir(dataDir)
-	tables := published(models)
+	lake, marts := published(models)
 	opts.log("publish", "写出结果", 0, 3)
-	if err := b.writeLake(tables); err != nil {
+	if err := b.writeLake(lake); err != nil {
 		return err
 	}
-	if err := b.writeMarts(tables); err != nil {
+	if err := b.writeMarts(marts); err != nil {
 		return err
 	}
 	p := PublishedRun{RunID: r.RunID, Date: r.Date, Provisional: r.Provisional, Seq: r.Seq,

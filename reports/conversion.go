@@ -136,7 +136,7 @@ func (m *marts) stageSection(u unit) Section {
 		s.Text = []string{"期内没有登记的融资需求。"}
 		return s
 	}
-	chart := Stacked{Title: "各批次需求现处阶段构成", Unit: "笔", Keys: labels(keys, stages)}
+	chart := Stacked{Title: "各批次需求现处阶段构成", Unit: "笔", Keys: labels(keys, stages), Hues: hues(keys, stages)}
 	t := Table{Caption: "各批次需求现处阶段（笔）", Head: append(heads("批次", "需求", "金额（万元）"), heads(labels(keys, stages)...)...)}
 	g := Group{}
 	var said []string

@@ -436,7 +436,7 @@ func (m *marts) visitQuality(u unit) Section {
 	}
 	chart := Stacked{Title: "各月走访结果构成", Unit: "次"}
 	t := Table{Caption: "各月走访结果（次）", Head: append(heads("月份", "上报走访"), heads(labels(keys, outcomes)...)...)}
-	chart.Keys = labels(keys, outcomes)
+	chart.Keys, chart.Hues = labels(keys, outcomes), hues(keys, outcomes)
 	g := Group{}
 	var said []string
 	for _, start := range months {
@@ -525,6 +525,17 @@ func labels(parts []part, table []pair) []string {
 	out := make([]string, len(parts))
 	for i, p := range parts {
 		out[i] = word(table, p.key)
+	}
+	return out
+}
+
+// hues are places in the word table; what is not in it takes the next ones.
+func hues(parts []part, table []pair) []int {
+	out := make([]int, len(parts))
+	for i, p := range parts {
+		if out[i] = slices.IndexFunc(table, func(t pair) bool { return t.key == p.key }); out[i] < 0 {
+			out[i] = len(table) + i
+		}
 	}
 	return out
 }

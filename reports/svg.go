@@ -235,6 +235,7 @@ type Stack struct {
 type Stacked struct {
 	Title, Alt, Unit string
 	Keys             []string
+	Hues             []int // each key's colour, so that a stage looks the same in every report, whichever others are missing
 	Rows             []Stack
 }
 
@@ -261,18 +262,19 @@ func (c Stacked) SVG(id string) string {
 	const right = 74.0
 	d := begin(id, c.Title, c.Alt, top+rowH*float64(len(c.Rows))+6)
 	d.WriteString("<defs>")
+	hue := func(i int) int { return c.Hues[i] % len(palette) }
 	for i := range c.Keys {
-		if i%2 == 1 {
-			p := palette[i%len(palette)]
+		if hue(i)%2 == 1 {
+			p := palette[hue(i)]
 			fmt.Fprintf(d, `<pattern id="%s-%d" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="5" height="5" fill="%s"/><line x1="0" y1="0" x2="0" y2="5" stroke="#ffffff" stroke-opacity="0.55" stroke-width="1.5"/></pattern>`, id, i, p.fill)
 		}
 	}
 	d.WriteString("</defs>")
 	fill := func(i int) string {
-		if i%2 == 1 {
+		if hue(i)%2 == 1 {
 			return fmt.Sprintf("url(#%s-%d)", id, i)
 		}
-		return palette[i%len(palette)].fill
+		return palette[hue(i)].fill
 	}
 	for i, k := range c.Keys {
 		d.rect(spots[i].x, spots[i].y, 13, 13, fmt.Sprintf(`fill="%s" stroke="#444444" stroke-width="0.6"`, fill(i)))
@@ -297,8 +299,8 @@ func (c Stacked) SVG(id string) string {
 			w := float64(n) / float64(sum) * (sheet - left - right)
 			d.rect(x, y+3, w, rowH-6, fmt.Sprintf(`fill="%s" stroke="#ffffff" stroke-width="1"`, fill(k)))
 			if s := whole(n); width(s, size)+6 <= w {
-				p := palette[k%len(palette)]
-				if k%2 == 1 { // on a hatched ground the digits need a plain plate
+				p := palette[hue(k)]
+				if hue(k)%2 == 1 { // on a hatched ground the digits need a plain plate
 					d.rect(x+w/2-width(s, size)/2-2, y+6, width(s, size)+4, rowH-12, fmt.Sprintf(`fill="%s"`, p.fill))
 				}
 				d.text(x+w/2, y+17, size, "middle", p.ink, s)

@@ -78,7 +78,7 @@ func (s *story) moveSome(tx core.App, day int) error {
 		if e.grid < 0 {
 			continue
 		}
-		record, err := tx.FindFirstRecordByFilter("enterprises", "uscc = {:uscc} && origin = 'registry'", dbx.Params{"uscc": e.uscc})
+		record, err := tx.FindFirstRecordByFilter("enterprises", "uscc = {:uscc} && uscc != '' && origin = 'registry'", dbx.Params{"uscc": e.uscc})
 		if err != nil {
 			return err
 		}

@@ -15,32 +15,50 @@ import (
 func (s *story) deskDay(ctx context.Context, date time.Time) error {
 	morning := date.Add(9*time.Hour + 30*time.Minute)
 	s.clock.Set(morning)
-	// A demand belongs to one harbour: the order of the counters changes nothing.
 	if err := together(ctx, len(s.harbours), phonesAtOnce(), func(ctx context.Context, i int) error {
-		return s.harbours[i].session(ctx, s, morning, s.harbours[i].counterDay)
+		return s.harbours[i].work(ctx, s, morning, s.harbours[i].counterDay)
 	}); err != nil {
 		return err
 	}
-	// Several banks may hold one demand: they act one after the other.
+	// A demand belongs to one harbour: the order in which the counters send changes nothing.
+	sent := morning.Add(45 * time.Minute)
+	s.clock.Set(sent)
+	if err := together(ctx, len(s.harbours), phonesAtOnce(), func(ctx context.Context, i int) error {
+		s.harbours[i].now = sent
+		return s.harbours[i].send(ctx)
+	}); err != nil {
+		return err
+	}
+	// Several banks may hold one demand: what they found in the morning they send one after the other.
+	noon := date.Add(11 * time.Hour)
+	s.clock.Set(noon)
+	if err := together(ctx, len(s.banks), phonesAtOnce(), func(ctx context.Context, i int) error {
+		return s.banks[i].work(ctx, s, noon, s.banks[i].bankDay)
+	}); err != nil {
+		return err
+	}
 	for i, k := range s.banks {
-		at := date.Add(11*time.Hour + time.Duration(i)*4*time.Minute)
-		s.clock.Set(at)
-		if err := k.session(ctx, s, at, k.bankDay); err != nil {
+		k.now = noon.Add(30*time.Minute + time.Duration(i)*2*time.Minute)
+		s.clock.Set(k.now)
+		if err := k.send(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// session pulls, acts, pushes.
-func (k *desk) session(ctx context.Context, s *story, at time.Time, act func(*story)) error {
+// work pulls and acts on what came.
+func (k *desk) work(ctx context.Context, s *story, at time.Time, act func(*story)) error {
 	k.now = at
 	if err := patiently(ctx, k.phone.Pull); err != nil {
 		return fmt.Errorf("%s: %w", k.person.email, err)
 	}
 	k.mend()
 	act(s)
-	k.now = at
+	return nil
+}
+
+func (k *desk) send(ctx context.Context) error {
 	if err := patiently(ctx, k.phone.Push); err != nil {
 		return fmt.Errorf("%s: %w", k.person.email, err)
 	}

@@ -187,12 +187,17 @@ func geo(p point) map[string]any { return map[string]any{"lon": p.lon, "lat": p.
 // fillIn enters what the registry does not give and people at the desks know already: places, staff, and the grid where
 // the community alone does not tell it. One pass of plain SQL: the change feed's triggers see it all the same.
 func (d *district) fillIn(tx core.App) error {
+	// By id: the index on codes leaves out empty ones, so SQLite would not use it for a bound value.
+	idOf, err := idsBy(tx, "enterprises", "uscc")
+	if err != nil {
+		return err
+	}
 	q := tx.DB().NewQuery(`UPDATE enterprises SET grid = CASE WHEN {:grid} != '' THEN {:grid} ELSE grid END,
 		location = CASE WHEN {:lon} != 0 THEN json_object('lon', {:lon}, 'lat', {:lat}) ELSE location END,
-		employees = {:employees}, revenue = {:revenue}, size = {:size}, ownership = {:ownership}, contact = {:contact} WHERE uscc = {:uscc}`).Prepare()
+		employees = {:employees}, revenue = {:revenue}, size = {:size}, ownership = {:ownership}, contact = {:contact} WHERE id = {:id}`).Prepare()
 	defer func() { _ = q.Close() }()
 	for _, e := range d.enterprises {
-		p := dbx.Params{"uscc": e.uscc, "grid": "", "lon": 0.0, "lat": 0.0, "employees": 0, "revenue": 0, "size": "", "ownership": e.ownership, "contact": ""}
+		p := dbx.Params{"id": idOf[e.uscc], "grid": "", "lon": 0.0, "lat": 0.0, "employees": 0, "revenue": 0, "size": "", "ownership": e.ownership, "contact": ""}
 		if e.grid >= 0 {
 			p["grid"] = d.grids[e.grid].id
 		}

@@ -7,6 +7,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"math/rand/v2"
+	"sync"
 )
 
 // A photo is a small shop front in colours of its own, a signature a scrawl: no two have the same bytes.
@@ -45,6 +46,18 @@ func shopPhoto(r *rand.Rand) []byte {
 	return b.Bytes()
 }
 
+// A compressor is large and slow to make; one per goroutine at work is enough for all signatures.
+type encoderPool struct{ sync.Pool }
+
+func (p *encoderPool) Get() *png.EncoderBuffer {
+	b, _ := p.Pool.Get().(*png.EncoderBuffer)
+	return b
+}
+
+func (p *encoderPool) Put(b *png.EncoderBuffer) { p.Pool.Put(b) }
+
+var signatureEncoder = png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &encoderPool{}}
+
 var inkOnPaper = color.Palette{color.White, color.RGBA{20, 30, 90, 255}}
 
 func signature(r *rand.Rand) []byte {
@@ -64,7 +77,7 @@ func signature(r *rand.Rand) []byte {
 		img.SetColorIndex(int(x)+1, int(y), 1)
 	}
 	var b bytes.Buffer
-	if err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&b, img); err != nil {
+	if err := signatureEncoder.Encode(&b, img); err != nil {
 		panic(err)
 	}
 	return b.Bytes()

@@ -341,7 +341,9 @@ func (s *story) syncEvening(ctx context.Context, day int, date time.Time) error 
 		s.clock.Set(at)
 		var here []*worker
 		for _, w := range s.workers {
-			if w.i%waves == wave && !w.away[day] {
+			// On a day off the phone stays in the drawer unless something is left to send.
+			idle := !s.d.working(date) && len(w.phone.Outbox())+w.phone.PendingUploads() == 0
+			if w.i%waves == wave && !w.away[day] && !idle {
 				here = append(here, w)
 			}
 		}
@@ -394,7 +396,7 @@ func (w *worker) workDay(s *story, day int, date time.Time) {
 	w.now = date.Add(8*time.Hour + 40*time.Minute + time.Duration(r.IntN(40*60))*time.Second)
 	step := 8 * time.Hour / time.Duration(n+1)
 	var met string
-	for k := range n {
+	for range n {
 		w.now = w.now.Add(time.Duration(float64(step) * (0.25 + r.Float64()*0.5)))
 		switch {
 		case met != "" && chance(r, 0.02): // called again within the day: counts once
@@ -402,13 +404,21 @@ func (w *worker) workDay(s *story, day int, date time.Time) {
 		case chance(r, 0.013):
 			w.discover(s, r, day, grids)
 		default:
-			if id := w.choose(r, ids, day); id != "" {
-				if w.visit(s, r, day, id, false) {
+			// A shop that closed since, or was called at lately, is passed by.
+			for range 5 {
+				id := w.choose(r, ids, day)
+				if id == "" {
+					continue
+				}
+				made, spoke := w.visit(s, r, day, id, false)
+				if spoke {
 					met = id
+				}
+				if made {
+					break
 				}
 			}
 		}
-		_ = k
 	}
 }
 
@@ -428,7 +438,7 @@ func (w *worker) myGrids(at time.Time) (out []string) {
 // choose prefers doors not knocked at yet, then those longest ago.
 func (w *worker) choose(r *rand.Rand, ids []string, day int) string {
 	again := chance(r, 0.22)
-	best, bestDay := "", math.MaxInt
+	best, bestDay := "", math.MaxInt // a small district has few doors
 	for range 14 {
 		if len(ids) == 0 {
 			return ""
@@ -436,8 +446,9 @@ func (w *worker) choose(r *rand.Rand, ids []string, day int) string {
 		id := pick(r, ids)
 		last, seen := w.been[id]
 		switch {
-		case seen && day-last < 12:
+		case seen && day-last < 3:
 			continue
+		case seen && day-last < 12:
 		case again && seen, !again && !seen:
 			return id
 		}
@@ -469,10 +480,10 @@ func (w *worker) truth(s *story, id string, record map[string]any) *enterprise {
 	return e
 }
 
-func (w *worker) visit(s *story, r *rand.Rand, day int, id string, again bool) (met bool) {
+func (w *worker) visit(s *story, r *rand.Rand, day int, id string, again bool) (made, met bool) {
 	record, ok := w.phone.Record("enterprises", id)
 	if !ok || text(record, "status") == "closed" || text(record, "status") == "moved" || text(record, "grid") == "" {
-		return false
+		return false, false
 	}
 	truth := w.truth(s, id, record)
 	outcome := []string{"met", "absent", "refused", "closed", "moved", "not_found"}[weighted(r, []float64{75, 15, 4, 2.2, 2, 1.8})]
@@ -529,7 +540,7 @@ func (w *worker) visit(s *story, r *rand.Rand, day int, id string, again bool) (
 	if asked {
 		w.demand(s, r, id, visit, data["grid"], record)
 	}
-	return met
+	return true, met
 }
 
 // fix is where the phone was: near the door, mostly; else with a reason.

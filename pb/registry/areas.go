@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"io"
 	"regexp"
 	"slices"
@@ -46,9 +47,9 @@ func ImportAreas(app core.App, r io.Reader, o Options) (Report, error) {
 	}
 	rows := checkAreas(t, l, areas, &report)
 	done := newReport()
-	err = o.transaction(app, func(tx core.App) error {
+	err = o.transaction(app, func(ctx context.Context, tx core.App) error {
 		done = newReport()
-		return importAreas(tx, areas, rows, o, &done)
+		return importAreas(ctx, tx, areas, rows, o, &done)
 	})
 	if err != nil {
 		return report, failed(err)
@@ -103,7 +104,7 @@ func (a areaRow) check(kinds []string, areas *core.Collection, seen map[string]i
 	return tooLong(areas, "name", a.name)
 }
 
-func importAreas(tx core.App, areas *core.Collection, rows []areaRow, o Options, report *Report) error {
+func importAreas(ctx context.Context, tx core.App, areas *core.Collection, rows []areaRow, o Options, report *Report) error {
 	all, err := tx.FindRecordsByFilter("areas", "", "code", 0, 0)
 	if err != nil {
 		return err
@@ -134,7 +135,7 @@ func importAreas(tx core.App, areas *core.Collection, rows []areaRow, o Options,
 			if !first {
 				fresh.Set("from", now)
 			}
-			refused, err := o.save(tx, fresh)
+			refused, err := o.save(ctx, tx, fresh)
 			if err != nil {
 				return err
 			}
@@ -176,7 +177,7 @@ func importAreas(tx core.App, areas *core.Collection, rows []areaRow, o Options,
 		present := old.Clone()
 		present.Load(map[string]any{"name": a.name, "kind": a.kind, "parent": parentID, "from": now})
 		// The present row first: it gives up the old beginning, and code and beginning together are unique.
-		refused, err := o.save(tx, present, past)
+		refused, err := o.save(ctx, tx, present, past)
 		if err != nil {
 			return err
 		}

@@ -1,5 +1,4 @@
 -- Demands of each registration month (cohort) under its cut, and whether a bank had reached the enterprise by then.
--- order: period_key, demand_id
 with cohort as (
     select p.period_key, p.cut_at, d.demand_id, d.grid_key
     from fct_demand d

@@ -1,5 +1,4 @@
 -- Contacts in which a bank reached the enterprise: what answers a demand.
--- order: demand_id, match_id, happened_at, received_at
 with final as (
     select demand_id, match_id, happened_at, coalesce(synced_at, timestamp '9999-01-01') as received_at
     from stg_demand_events

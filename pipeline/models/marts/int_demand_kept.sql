@@ -2,7 +2,6 @@
 -- more than 30 days after the last kept one. That is a walk, so: for each demand the next one that would be kept after it
 -- (a window), then from the first of each chain along those pointers (the recursion: as many steps as the longest chain).
 -- A late arrival can change what a frozen month keeps: chains with one are walked again under that month's cut.
--- order: period_key, demand_id
 with recursive periods as (
     select period_key, period, period_start, start_at, t_at, frozen, cut_at from dim_period where period in ('M', 'YTD')
 ),

@@ -1,6 +1,5 @@
 -- One entity is one USCC, or one record where there is none. enterprise_key counts up in the order in which a record
 -- speaks for its entity: registry before field, then the smallest id. entity_key is the entity's smallest.
--- order: enterprise_key
 with keyed as (
     select
         enterprise_id,

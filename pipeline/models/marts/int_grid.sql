@@ -1,5 +1,4 @@
 -- A small number for each grid, for the large joins; 0 is no grid (待分配) or one that no longer exists.
--- order: grid_key
 with final as (
     select row_number() over (order by grid_id) as grid_key, grid_id from dim_grid
     union all

@@ -1,5 +1,4 @@
 -- Every organisation a grid's figures roll up into. No grid: the district alone.
--- order: org_kind, org_id, grid_key
 with located as (
     select k.grid_key, g.grid_id, g.area_id, g.street_id
     from int_grid k

@@ -1,5 +1,4 @@
 -- Visits of each month under its cut, counted once for all figures: by worker, grid, outcome and why not valid.
--- order: period_key, worker_id, grid_key, outcome, reason
 with judged as (
     select
         p.period_key, v.worker_id, v.grid_key, v.outcome,

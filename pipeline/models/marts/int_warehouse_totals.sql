@@ -1,6 +1,5 @@
 -- What the warehouse holds, per collection and Shanghai day of capture: rows, and the sum of every whole-number field.
 -- The check source_equals_warehouse lays it beside what SQLite says of itself.
--- order: collection, day, metric
 with final as (
     select 'enterprises' as collection, coalesce(strftime(captured_at + interval 8 hour, '%Y-%m-%d'), '') as day, 'rows' as metric, count(*)::hugeint as total from stg_enterprises group by 2
     union all

@@ -1,7 +1,7 @@
 -- 区划: the latest known row of each record, deletions out. Renames and casts only; times are UTC.
--- order: area_id
-with newest as (
-    select id as newest_id, max(_seq) as newest_seq from raw_areas group by id
+with newer as (
+    -- A generation begins with a whole read, all of one seq: only ids that came again need to be compared.
+    select id as newer_id, max(_seq) as newest_seq from raw_areas where _seq > (select min(_seq) from raw_areas) group by id
 ),
 final as (
     select
@@ -10,10 +10,10 @@ final as (
         name,
         parent as parent_id,
         kind,
-        "from"::timestamp as from_at,
-        "until"::timestamp as until_at
+        "from" as from_at,
+        "until" as until_at
     from raw_areas
-    join newest on id = newest_id and _seq = newest_seq
-    where _op = 'upsert'
+    left join newer on id = newer_id
+    where (newer_id is null or _seq = newest_seq) and _op = 'upsert'
 )
 select * from final

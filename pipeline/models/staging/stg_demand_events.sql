@@ -1,7 +1,7 @@
 -- 融资对接事项: the latest known row of each record, deletions out. Renames and casts only; times are UTC.
--- order: event_id
-with newest as (
-    select id as newest_id, max(_seq) as newest_seq from raw_demand_events group by id
+with newer as (
+    -- A generation begins with a whole read, all of one seq: only ids that came again need to be compared.
+    select id as newer_id, max(_seq) as newest_seq from raw_demand_events where _seq > (select min(_seq) from raw_demand_events) group by id
 ),
 final as (
     select
@@ -11,16 +11,16 @@ final as (
         kind,
         from_stage,
         to_stage,
-        "at"::timestamp as happened_at,
+        "at" as happened_at,
         contact_way,
         reached,
         amount,
         reason,
-        captured_at::timestamp as captured_at,
-        synced_at::timestamp as synced_at,
+        captured_at,
+        synced_at,
         device as device_id
     from raw_demand_events
-    join newest on id = newest_id and _seq = newest_seq
-    where _op = 'upsert'
+    left join newer on id = newer_id
+    where (newer_id is null or _seq = newest_seq) and _op = 'upsert'
 )
 select * from final

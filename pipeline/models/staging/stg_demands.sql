@@ -1,7 +1,7 @@
 -- 融资需求: the latest known row of each record, deletions out. Renames and casts only; times are UTC.
--- order: demand_id
-with newest as (
-    select id as newest_id, max(_seq) as newest_seq from raw_demands group by id
+with newer as (
+    -- A generation begins with a whole read, all of one seq: only ids that came again need to be compared.
+    select id as newer_id, max(_seq) as newest_seq from raw_demands where _seq > (select min(_seq) from raw_demands) group by id
 ),
 final as (
     select
@@ -17,12 +17,12 @@ final as (
         term,
         accepted_amount,
         stage,
-        withdrawn_at::timestamp as withdrawn_at,
-        captured_at::timestamp as captured_at,
-        synced_at::timestamp as synced_at,
+        withdrawn_at,
+        captured_at,
+        synced_at,
         device as device_id
     from raw_demands
-    join newest on id = newest_id and _seq = newest_seq
-    where _op = 'upsert'
+    left join newer on id = newer_id
+    where (newer_id is null or _seq = newest_seq) and _op = 'upsert'
 )
 select * from final

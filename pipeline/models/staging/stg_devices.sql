@@ -1,7 +1,7 @@
 -- 设备: the latest known row of each record, deletions out. Renames and casts only; times are UTC.
--- order: device_id
-with newest as (
-    select id as newest_id, max(_seq) as newest_seq from raw_devices group by id
+with newer as (
+    -- A generation begins with a whole read, all of one seq: only ids that came again need to be compared.
+    select id as newer_id, max(_seq) as newest_seq from raw_devices where _seq > (select min(_seq) from raw_devices) group by id
 ),
 final as (
     select
@@ -9,7 +9,7 @@ final as (
         "user" as user_id,
         state
     from raw_devices
-    join newest on id = newest_id and _seq = newest_seq
-    where _op = 'upsert'
+    left join newer on id = newer_id
+    where (newer_id is null or _seq = newest_seq) and _op = 'upsert'
 )
 select * from final

@@ -1,7 +1,7 @@
 -- 市场主体: the latest known row of each record, deletions out. Renames and casts only; times are UTC.
--- order: enterprise_id
-with newest as (
-    select id as newest_id, max(_seq) as newest_seq from raw_enterprises group by id
+with newer as (
+    -- A generation begins with a whole read, all of one seq: only ids that came again need to be compared.
+    select id as newer_id, max(_seq) as newest_seq from raw_enterprises where _seq > (select min(_seq) from raw_enterprises) group by id
 ),
 final as (
     select
@@ -17,16 +17,16 @@ final as (
         employees,
         revenue,
         total_assets,
-        founded_on::timestamp as founded_at,
+        founded_on as founded_at,
         status,
         ownership,
         registry_status,
         origin,
-        confirmed_at::timestamp as confirmed_at,
-        captured_at::timestamp as captured_at,
-        synced_at::timestamp as synced_at
+        confirmed_at,
+        captured_at,
+        synced_at
     from raw_enterprises
-    join newest on id = newest_id and _seq = newest_seq
-    where _op = 'upsert'
+    left join newer on id = newer_id
+    where (newer_id is null or _seq = newest_seq) and _op = 'upsert'
 )
 select * from final

@@ -1,17 +1,17 @@
 -- 参数: the latest known row of each record, deletions out. Renames and casts only; times are UTC.
--- order: parameter_id
-with newest as (
-    select id as newest_id, max(_seq) as newest_seq from raw_parameters group by id
+with newer as (
+    -- A generation begins with a whole read, all of one seq: only ids that came again need to be compared.
+    select id as newer_id, max(_seq) as newest_seq from raw_parameters where _seq > (select min(_seq) from raw_parameters) group by id
 ),
 final as (
     select
         id as parameter_id,
         code,
         "value",
-        "from"::timestamp as from_at,
-        "until"::timestamp as until_at
+        "from" as from_at,
+        "until" as until_at
     from raw_parameters
-    join newest on id = newest_id and _seq = newest_seq
-    where _op = 'upsert'
+    left join newer on id = newer_id
+    where (newer_id is null or _seq = newest_seq) and _op = 'upsert'
 )
 select * from final

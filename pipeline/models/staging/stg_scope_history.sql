@@ -1,7 +1,7 @@
 -- 归属历史：只有过去的值，现值在记录上: the latest known row of each record, deletions out. Renames and casts only; times are UTC.
--- order: history_id
-with newest as (
-    select id as newest_id, max(_seq) as newest_seq from raw_scope_history group by id
+with newer as (
+    -- A generation begins with a whole read, all of one seq: only ids that came again need to be compared.
+    select id as newer_id, max(_seq) as newest_seq from raw_scope_history where _seq > (select min(_seq) from raw_scope_history) group by id
 ),
 final as (
     select
@@ -10,10 +10,10 @@ final as (
         record as record_id,
         "field",
         "value",
-        since::timestamp as since_at,
-        "until"::timestamp as until_at
+        since as since_at,
+        "until" as until_at
     from raw_scope_history
-    join newest on id = newest_id and _seq = newest_seq
-    where _op = 'upsert'
+    left join newer on id = newer_id
+    where (newer_id is null or _seq = newest_seq) and _op = 'upsert'
 )
 select * from final
