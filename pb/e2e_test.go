@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/png"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -333,7 +334,7 @@ func TestTheOracleAgreesWithTheDemoAndTurnsRedOnBrokenModels(t *testing.T) {
 	})
 	var published pipeline.Result
 	var date string
-	err := demo.Run(context.Background(), app, clock, demo.Options{HTTP: "127.0.0.1:0", Enterprises: 1500, Phones: 6, Days: 75, Seed: 1, Exit: true, Out: io.Discard},
+	err := demo.Run(context.Background(), app, clock, demo.Options{HTTP: freeAddress(t), Enterprises: 1500, Phones: 6, Days: 75, Seed: 1, Exit: true, Out: io.Discard},
 		func(ctx context.Context, day string, progress func(string)) (string, error) {
 			var err error
 			date = day
@@ -366,7 +367,24 @@ func TestTheOracleAgreesWithTheDemoAndTurnsRedOnBrokenModels(t *testing.T) {
 	}
 }
 
-var brokenModels = []struct{ name, file, from, to string }{}
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+var brokenModels = []struct{ name, file, from, to string }{
+	{"no repeat-visit rule", "models/marts/fct_visit.sql", "left join repeats r on r.visit_id = j.visit_id", "left join repeats r on false"},
+	{"the enterprise's grid of today instead of the grid at the time", "models/marts/int_universe.sql", "coalesce(p.grid_id, e.grid_id)", "e.grid_id"},
+	{"the visit at the enterprise's grid of today instead of the grid at capture", "models/marts/fct_visit.sql",
+		"left join int_grid g on g.grid_id = j.grid_id", "left join stg_enterprises today on today.enterprise_id = j.enterprise_id left join int_grid g on g.grid_id = today.grid_id"},
+	{"closed enterprises counted", "models/marts/int_universe.sql", `where s.status in ('', 'active')
+        and (s.registry_status in ('存续', '在业', '开业') or (s.origin = 'field' and s.registry_status = ''))`, "where true"},
+}
 
 // overlay is the embedded models with one file changed; the change must apply, or the test proves nothing.
 func overlay(t *testing.T, file, from, to string) fstest.MapFS {

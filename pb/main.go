@@ -75,6 +75,12 @@ func fail(err error) {
 
 // reportFailure makes a command and its subcommands leave their failure in the exit status.
 func reportFailure(c *cobra.Command) {
+	flags := c.FlagErrorFunc()
+	c.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		err = flags(cmd, err)
+		fail(err)
+		return err
+	})
 	for _, sub := range c.Commands() {
 		reportFailure(sub)
 	}

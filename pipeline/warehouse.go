@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -305,7 +306,10 @@ func (b *build) writeMarts(tables []string) error {
 // writeLake writes each published table as Parquet, Hive-partitioned by district: lake/<run>/<table>/district=<code>/.
 func (b *build) writeLake(tables []string) error {
 	district := "none"
-	_ = b.row("SELECT district_code FROM int_district", &district)
+	// No district yet, or a code that is none: the folder must not be named by whatever was typed.
+	if err := b.row("SELECT district_code FROM int_district WHERE regexp_full_match(district_code, '[0-9A-Za-z]+')", &district); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
 	for _, t := range tables {
 		dir := filepath.Join(b.lakeDir(), t, "district="+district)
 		if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -273,15 +273,37 @@ func (p *Phone) Mend(mutation string, data map[string]any, changes map[string]fi
 	return p.Capture(m), true
 }
 
-// Drop gives up a refused mutation; the server keeps it whole in its own list.
+// Drop gives up a refused mutation and what waits behind it, such as the photo of a refused visit; the server keeps it
+// whole in its own list.
 func (p *Phone) Drop(mutation string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := p.find(mutation, refused)
-	if old != nil {
-		p.forget(old)
+	if old == nil {
+		return false
 	}
-	return old != nil
+	given := map[string]bool{old.mutation.Record: true}
+	p.keep(func(e *entry) bool {
+		if e.state == waiting && namesAny(e.mutation, given) {
+			given[e.mutation.Record] = true
+			return false
+		}
+		return e != old
+	})
+	return true
+}
+
+// namesAny tells whether a mutation is about one of the records, or about something that belongs to it.
+func namesAny(m fieldsync.Mutation, records map[string]bool) bool {
+	if records[m.Record] {
+		return true
+	}
+	for _, field := range []string{"record", "visit", "demand", "match", "enterprise"} {
+		if id, _ := m.Data[field].(string); records[id] {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *Phone) find(mutation string, state entryState) *entry {
