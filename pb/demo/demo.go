@@ -143,8 +143,6 @@ func Run(ctx context.Context, app core.App, clock *Clock, o Options, pipeline Pi
 		return err
 	}
 
-	// Server and phones share this process; a rarer collection buys a fifth of the time for some memory.
-	defer debug.SetGCPercent(debug.SetGCPercent(300))
 	began := time.Now()
 	d, err := newDistrict(o)
 	if err != nil {
@@ -171,6 +169,10 @@ func Run(ctx context.Context, app core.App, clock *Clock, o Options, pipeline Pi
 }
 
 func live(ctx context.Context, app core.App, clock *Clock, d *district, server *server, admin string, pipeline Pipeline, say func(string, ...any), began time.Time) error {
+	// Server and phones share this process: until the story ends, memory is cheaper than time.
+	percent := debug.SetGCPercent(250)
+	calm := sync.OnceFunc(func() { debug.SetGCPercent(percent) })
+	defer calm()
 	if err := d.load(app, clock, say); err != nil {
 		return err
 	}
@@ -199,17 +201,20 @@ func live(ctx context.Context, app core.App, clock *Clock, d *district, server *
 	say("管理员：网格改派 %d 次，主体迁移网格 %d 户，停业或搬离 %d 户，处理现场新增 %d 户，审核走访 %d 次", t.Reassigned, t.Moved, t.Closed, t.Confirmed, t.Reviewed)
 	say("核对：%d 台设备与服务器一致，待上报 0 条（%.0f 秒）", len(s.phones()), time.Since(began).Seconds())
 
-	clock.Set(d.last.AddDate(0, 0, 1).Add(2 * time.Hour))
-	where := ""
-	if pipeline != nil {
-		var err error
-		if where, err = pipeline(ctx, d.last.Format(time.DateOnly), func(line string) { say("统计：%s", line) }); err != nil {
-			return fmt.Errorf("统计没有完成：%w", err)
-		}
-	}
 	accounts, err := s.accounts(admin)
 	if err != nil {
 		return err
+	}
+	// The phones' copies of the district make room for the pipeline.
+	s.workers, s.harbours, s.banks = nil, nil, nil
+	calm()
+	debug.FreeOSMemory()
+	clock.Set(d.last.AddDate(0, 0, 1).Add(2 * time.Hour))
+	where := ""
+	if pipeline != nil {
+		if where, err = pipeline(ctx, d.last.Format(time.DateOnly), func(line string) { say("统计：%s", line) }); err != nil {
+			return fmt.Errorf("统计没有完成：%w", err)
+		}
 	}
 	if err := writeAccounts(app.DataDir(), accounts); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package fieldsync
 
 import (
+	"database/sql"
 	"fmt"
 	"net/http"
 	"slices"
@@ -19,7 +20,11 @@ import (
 func Connect(path string) (*dbx.DB, error) {
 	pragmas := []string{"busy_timeout(10000)", "journal_mode(WAL)", "journal_size_limit(200000000)", "synchronous(FULL)",
 		"foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-32000)", "recursive_triggers(ON)"}
-	return dbx.Open("sqlite", path+"?_txlock=immediate&_pragma="+strings.Join(pragmas, "&_pragma="))
+	c, err := newConnector(path + "?_txlock=immediate&_pragma=" + strings.Join(pragmas, "&_pragma="))
+	if err != nil {
+		return nil, err
+	}
+	return dbx.NewFromDB(sql.OpenDB(c), "sqlite"), nil
 }
 
 const clockNow = `(SELECT now FROM sync_clock)`
