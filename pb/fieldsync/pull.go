@@ -141,8 +141,13 @@ func jsonExpression(c *core.Collection, hidden []string) string {
 	return "json_object(" + strings.Join(parts, ", ") + ")"
 }
 
-// visible is the SQL condition that a row is in one of the scopes, with its arguments.
-func visible(h hooks.Holding, scopes []string) (string, []any) {
+// visible is the SQL condition that a row is in one of the scopes, with its arguments. byID says that the rows are already
+// picked by id: then the scope columns' indexes must not be used (the plus), or a page would walk the whole scope.
+func visible(h hooks.Holding, scopes []string, byID bool) (string, []any) {
+	plain := "t."
+	if byID {
+		plain = "+t."
+	}
 	if h.All {
 		if slices.Contains(scopes, hooks.ScopeAll) {
 			return "1", nil
@@ -165,7 +170,7 @@ func visible(h hooks.Holding, scopes []string) (string, []any) {
 		if c.List {
 			tests = append(tests, `EXISTS (SELECT 1 FROM json_each(t.`+c.Column+`) WHERE value IN (`+marks+`))`)
 		} else {
-			tests = append(tests, `t.`+c.Column+` IN (`+marks+`)`)
+			tests = append(tests, plain+c.Column+` IN (`+marks+`)`)
 		}
 		args = append(args, values...)
 	}
@@ -382,7 +387,7 @@ func (p *page) add(pos scopePos, rows []feedRow, seen map[string]bool) error {
 		if err != nil {
 			return err
 		}
-		cond, args := visible(h, p.view.scopes)
+		cond, args := visible(h, p.view.scopes, true)
 		err = p.snap.rows(`SELECT t.id, `+revOf+`, `+p.view.fields[h.Collection]+` FROM `+h.Collection+` t WHERE t.id IN (SELECT value FROM json_each(?)) AND `+cond,
 			append([]any{string(list)}, args...), func(r *sql.Rows) error {
 				var id, raw string
@@ -413,7 +418,7 @@ func (p *page) add(pos scopePos, rows []feedRow, seen map[string]bool) error {
 func digest(snap *snapshot, v *view) (map[string]CollectionDigest, error) {
 	out := map[string]CollectionDigest{}
 	for _, h := range v.holdings {
-		cond, args := visible(h, v.scopes)
+		cond, args := visible(h, v.scopes, false)
 		var d CollectionDigest
 		err := snap.rows(`SELECT t.id, `+revOf+` FROM `+h.Collection+` t WHERE `+cond, args, func(r *sql.Rows) error {
 			var id string

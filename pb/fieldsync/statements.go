@@ -158,8 +158,9 @@ type keptRows struct {
 }
 
 func (r *keptRows) Close() error {
+	err := r.Rows.Close()
 	r.of.busy = false
-	return r.Rows.Close()
+	return err
 }
 
 // ColumnTypeDatabaseTypeName passes on what the wrapped driver knows of a column's declared type.
