@@ -49,7 +49,7 @@ var catalogue = map[string]string{
 	"too_large":                "内容过大，请分批上报",
 	"upgrade_required":         "应用版本过旧，请更新后再下载数据",
 	"slow_down":                "请求过于频繁，请稍后再试",
-	"feed_broken":              "服务器的变更记录不完整，已停止接收上报，请管理员运行 gangwan doctor；手机里的记录请保留",
+	"feed_broken":              "服务器的变更记录不完整，已停止接收上报，请管理员重启服务（启动时会补齐）；手机里的记录请保留",
 	"internal":                 "服务器出错，请稍后再试；未上报的记录仍在手机里",
 	// mutations
 	"bad_mutation":       "这条上报无法识别",
