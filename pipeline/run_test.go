@@ -346,15 +346,20 @@ func leftovers(t testing.TB, dataDir string) (out []string) {
 	return out
 }
 
-// TestKilledChild is the process that the next test kills: it exits at the step it is told, with nothing tidied up.
-func TestKilledChild(t *testing.T) {
-	dir, step := os.Getenv("GANGWAN_KILL_DIR"), os.Getenv("GANGWAN_KILL_AT")
-	if dir == "" {
-		t.Skip("runs only as a child of the next test")
+// TestMain lets the test binary also be the process that the next test kills.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("GANGWAN_KILL_DIR"); dir != "" {
+		fmt.Fprintln(os.Stderr, runUntilKilled(dir, os.Getenv("GANGWAN_KILL_AT")))
+		os.Exit(1)
 	}
+	os.Exit(m.Run())
+}
+
+// runUntilKilled exits at the step it is told, with nothing tidied up; coming back at all is the failure.
+func runUntilKilled(dir, step string) error {
 	app := core.NewBaseApp(core.BaseAppConfig{DataDir: dir})
 	if err := app.Bootstrap(); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	_, err := Run(context.Background(), app, Options{Date: runDate, Now: runNow, failpoint: func(s string) error {
 		if s == step {
@@ -362,7 +367,7 @@ func TestKilledChild(t *testing.T) {
 		}
 		return nil
 	}})
-	t.Fatalf("never came to step %s: %v", step, err)
+	return fmt.Errorf("never came to step %s: %w", step, err)
 }
 
 func TestARunKilledAtAnyStepIsMadeGoodByTheNextOne(t *testing.T) {
@@ -374,7 +379,7 @@ func TestARunKilledAtAnyStepIsMadeGoodByTheNextOne(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			child := exec.Command(os.Args[0], "-test.run=^TestKilledChild$")
+			child := exec.Command(os.Args[0])
 			child.Env = append(os.Environ(), "GANGWAN_KILL_DIR="+app.DataDir(), "GANGWAN_KILL_AT="+step)
 			out, err := child.CombinedOutput()
 			var exit *exec.ExitError

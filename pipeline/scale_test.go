@@ -76,17 +76,15 @@ func fillDistrict(t testing.TB, app core.App, s sizes) {
 	}
 }
 
-// TestADistrictAtScale runs with GANGWAN_SCALE=20k or 1m and prints what a full night, one with 5,000 changed visits and one with none take.
-func TestADistrictAtScale(t *testing.T) {
-	var s sizes
-	switch os.Getenv("GANGWAN_SCALE") {
-	case "20k":
-		s = sizes{300, 20_000, 25_000, 5_000, 25_000}
-	case "1m":
-		s = sizes{3000, 200_000, 1_000_000, 200_000, 1_000_000}
-	default:
-		t.Skip("set GANGWAN_SCALE to 20k or 1m")
-	}
+// The nights of a district: a first one, one with 5,000 changed visits, one with none. go test ./pipeline -run '^$' -bench Nights -benchtime 1x -v
+func BenchmarkNightsOf20kEnterprises(b *testing.B) {
+	nights(b, sizes{300, 20_000, 25_000, 5_000, 25_000})
+}
+func BenchmarkNightsOf1MVisits(b *testing.B) {
+	nights(b, sizes{3000, 200_000, 1_000_000, 200_000, 1_000_000})
+}
+
+func nights(t *testing.B, s sizes) {
 	app := newApp(t)
 	began := time.Now()
 	fillDistrict(t, app, s)

@@ -12,16 +12,19 @@ import (
 // What happens at the counters of the harbours and at the banks' desks: the same protocol, a desk instead of a door.
 // Each decision about a demand is drawn from a stream named by the demand and its stage, so it does not matter when it came.
 
-func (s *story) deskDay(ctx context.Context, date time.Time) error {
+// countersOpen lets every harbour pull and act on what came.
+func (s *story) countersOpen(ctx context.Context, date time.Time) error {
 	morning := date.Add(9*time.Hour + 30*time.Minute)
 	s.clock.Set(morning)
-	if err := together(ctx, len(s.harbours), phonesAtOnce(), func(ctx context.Context, i int) error {
+	return together(ctx, len(s.harbours), phonesAtOnce(), func(ctx context.Context, i int) error {
 		return s.harbours[i].work(ctx, s, morning, s.harbours[i].counterDay)
-	}); err != nil {
-		return err
-	}
+	})
+}
+
+// desksSend lets the harbours send what they did, then the banks take their turn.
+func (s *story) desksSend(ctx context.Context, date time.Time) error {
 	// A demand belongs to one harbour: the order in which the counters send changes nothing.
-	sent := morning.Add(45 * time.Minute)
+	sent := date.Add(10*time.Hour + 15*time.Minute)
 	s.clock.Set(sent)
 	if err := together(ctx, len(s.harbours), phonesAtOnce(), func(ctx context.Context, i int) error {
 		s.harbours[i].now = sent

@@ -276,16 +276,26 @@ func (s *story) run(ctx context.Context) error {
 	}
 	for day := range s.d.opts.Days {
 		date := s.d.start.AddDate(0, 0, day)
-		if s.d.working(date) {
-			if err := s.deskDay(ctx, date); err != nil {
+		working := s.d.working(date)
+		if working {
+			if err := s.countersOpen(ctx, date); err != nil {
 				return fmt.Errorf("%s: %w", date.Format(time.DateOnly), err)
 			}
 		}
-		if err := together(ctx, len(s.workers), runtime.NumCPU(), func(_ context.Context, i int) error {
-			s.workers[i].workDay(s, day, date)
-			return nil
-		}); err != nil {
-			return err
+		// On the road nobody waits for the desks, and offline nobody hears of them: both at once.
+		road := make(chan error, 1)
+		go func() {
+			road <- together(ctx, len(s.workers), runtime.NumCPU(), func(_ context.Context, i int) error {
+				s.workers[i].workDay(s, day, date)
+				return nil
+			})
+		}()
+		var desks error
+		if working {
+			desks = s.desksSend(ctx, date)
+		}
+		if err := errors.Join(<-road, desks); err != nil {
+			return fmt.Errorf("%s: %w", date.Format(time.DateOnly), err)
 		}
 		s.clock.Set(date.Add(19 * time.Hour))
 		if err := s.adminEvening(day, date); err != nil {
