@@ -135,7 +135,7 @@ func nextDemandNumber(app core.App, at time.Time) (string, error) {
 	prefix := "XQ" + at.In(Shanghai).Format("200601") + "-"
 	var last []string
 	err := app.DB().Select("number").From("demands").
-		Where(dbx.NewExp("number > {:from} AND number < {:to}", dbx.Params{"from": prefix, "to": prefix + "~"})).
+		Where(dbx.NewExp("number != '' AND number > {:from} AND number < {:to}", dbx.Params{"from": prefix, "to": prefix + "~"})).
 		OrderBy("number DESC").Limit(1).Column(&last)
 	n := 0
 	if len(last) > 0 {

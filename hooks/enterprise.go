@@ -56,21 +56,23 @@ func normaliseEnterprise(r *core.Record) {
 // twinOf finds the record that a field-found enterprise seems to repeat: by USCC, by phone, by name in the same grid.
 // A duplicate is accepted and flagged; people merge.
 func twinOf(app core.App, r *core.Record) (string, error) {
-	for _, same := range []dbx.Expression{
-		dbx.HashExp{"uscc": r.GetString("uscc")},
-		dbx.HashExp{"phone": r.GetString("phone")},
-		dbx.HashExp{"name": r.GetString("name"), "grid": r.GetString("grid")},
+	for _, same := range []dbx.HashExp{
+		{"uscc": r.GetString("uscc")},
+		{"phone": r.GetString("phone")},
+		{"name": r.GetString("name"), "grid": r.GetString("grid")},
 	} {
+		// "not empty" is said in SQL too: the indexes leave empty values out, and are used only where the query says so.
+		where := []dbx.Expression{same, dbx.NewExp("id != {:self}", dbx.Params{"self": r.Id})}
 		empty := false
-		for _, v := range same.(dbx.HashExp) {
+		for column, v := range same {
 			empty = empty || v == ""
+			where = append(where, dbx.NewExp("[["+column+"]] != ''"))
 		}
 		if empty {
 			continue
 		}
 		var ids []string
-		err := app.DB().Select("id").From("enterprises").Where(same).AndWhere(dbx.Not(dbx.HashExp{"id": r.Id})).OrderBy("id").Limit(1).Column(&ids)
-		if err != nil {
+		if err := app.DB().Select("id").From("enterprises").Where(dbx.And(where...)).OrderBy("id").Limit(1).Column(&ids); err != nil {
 			return "", err
 		}
 		if len(ids) > 0 {

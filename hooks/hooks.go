@@ -49,31 +49,48 @@ func inTransaction(e *core.RecordEvent, before, after func(app core.App) error) 
 
 var newColumn = regexp.MustCompile(`NEW\.(\w+)`)
 
+// derivation is the query for a collection's derived scope columns, made once: NEW.x becomes a parameter.
+type derivation struct {
+	query            string
+	sources, columns []string
+}
+
+var derivations = func() map[string]derivation {
+	out := map[string]derivation{}
+	for _, h := range Holdings {
+		var d derivation
+		var parts []string
+		for _, c := range h.Columns {
+			if c.Derived == "" || c.List {
+				continue
+			}
+			for _, m := range newColumn.FindAllStringSubmatch(c.Derived, -1) {
+				d.sources = append(d.sources, m[1])
+			}
+			parts = append(parts, newColumn.ReplaceAllString(c.Derived, "{:$1}")+" AS "+c.Column)
+			d.columns = append(d.columns, c.Column)
+		}
+		d.query = "SELECT " + strings.Join(parts, ", ")
+		out[h.Collection] = d
+	}
+	return out
+}()
+
 // SetScopes fills the scope columns of a new record with the same SQL as the triggers use, so that a save takes one seq.
 func SetScopes(app core.App, r *core.Record) error {
-	holding := HoldingOf(r.Collection().Name)
-	var exprs, columns []string
+	d := derivations[r.Collection().Name]
+	if len(d.columns) == 0 {
+		return nil
+	}
 	params := dbx.Params{}
-	for _, c := range holding.Columns {
-		if c.Derived == "" || c.List {
-			continue
-		}
-		exprs = append(exprs, newColumn.ReplaceAllStringFunc(c.Derived, func(m string) string {
-			name := strings.TrimPrefix(m, "NEW.")
-			params[name] = r.GetString(name)
-			return "{:" + name + "}"
-		}))
-		columns = append(columns, c.Column)
+	for _, s := range d.sources {
+		params[s] = r.GetString(s)
 	}
 	row := dbx.NullStringMap{}
-	aliased := make([]string, len(exprs))
-	for i := range exprs {
-		aliased[i] = exprs[i] + " AS " + columns[i]
-	}
-	if err := app.DB().NewQuery("SELECT " + strings.Join(aliased, ", ")).Bind(params).One(row); err != nil {
+	if err := app.DB().NewQuery(d.query).Bind(params).One(row); err != nil {
 		return err
 	}
-	for _, c := range columns {
+	for _, c := range d.columns {
 		r.Set(c, row[c].String)
 	}
 	return nil
