@@ -105,7 +105,7 @@ func prepareDemand(app core.App, r, actor *core.Record, now time.Time) error {
 	defaultTo(r, "captured_at", Stored(now))
 	defaultTo(r, "channel", "visit")
 	r.Set("stage", "captured")
-	if err := SetScopes(app, r); err != nil {
+	if err := ensureScopes(app, actor, r); err != nil {
 		return err
 	}
 	defaultTo(r, "grid", r.GetString("scope_grid"))
@@ -167,7 +167,7 @@ func prepareMatch(app core.App, r, actor *core.Record, now time.Time) error {
 	defaultTo(r, "captured_at", Stored(now))
 	defaultTo(r, "matched_at", r.GetString("captured_at"))
 	r.Set("result", "pending")
-	return SetScopes(app, r)
+	return ensureScopes(app, actor, r)
 }
 
 // checkMatch lets a bank desk record its own contact, application and decision, in their order and with their reasons.
@@ -267,7 +267,7 @@ func prepareEvent(app core.App, r, actor *core.Record, now time.Time) (demand, m
 	if err != nil {
 		return nil, nil, err
 	}
-	return demand, match, SetScopes(app, r)
+	return demand, match, ensureScopes(app, actor, r)
 }
 
 func checkStep(r, actor, demand, match *core.Record) error {

@@ -28,7 +28,7 @@ func BindEnterprise(app core.App, now Clock) {
 		} else {
 			defaultTo(r, "origin", "registry")
 		}
-		if err := SetScopes(e.App, r); err != nil {
+		if err := ensureScopes(e.App, actorOf(e.Context), r); err != nil {
 			return err
 		}
 		return e.Next()

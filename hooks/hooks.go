@@ -96,6 +96,14 @@ func SetScopes(app core.App, r *core.Record) error {
 	return nil
 }
 
+// ensureScopes is SetScopes for a save that has not come through sync: sync has worked them out to judge it.
+func ensureScopes(app core.App, actor, r *core.Record) error {
+	if actor != nil && r.IsNew() {
+		return nil
+	}
+	return SetScopes(app, r)
+}
+
 // defaultTo sets a field that is still empty.
 func defaultTo(r *core.Record, field string, value any) {
 	if r.GetString(field) == "" {

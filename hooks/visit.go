@@ -5,13 +5,13 @@ import "github.com/pocketbase/pocketbase/core"
 // BindVisit runs the visit rules on every save: console, API, sync and import.
 func BindVisit(app core.App, now Clock) {
 	app.OnRecordCreate("visits").BindFunc(func(e *core.RecordEvent) error {
-		r := e.Record
+		r, actor := e.Record, actorOf(e.Context)
 		defaultTo(r, "captured_at", Stored(now()))
 		defaultTo(r, "review", "none")
-		if actor := actorOf(e.Context); actor != nil {
+		if actor != nil {
 			defaultTo(r, "worker", actor.Id)
 		}
-		if err := SetScopes(e.App, r); err != nil {
+		if err := ensureScopes(e.App, actor, r); err != nil {
 			return err
 		}
 		// The grid at capture is fixed by the phone; a visit typed at the desk takes the enterprise's present grid.
@@ -32,7 +32,7 @@ func BindVisit(app core.App, now Clock) {
 // BindPhoto keeps photos where their owner is.
 func BindPhoto(app core.App) {
 	app.OnRecordCreate("photos").BindFunc(func(e *core.RecordEvent) error {
-		if err := SetScopes(e.App, e.Record); err != nil {
+		if err := ensureScopes(e.App, actorOf(e.Context), e.Record); err != nil {
 			return err
 		}
 		return e.Next()

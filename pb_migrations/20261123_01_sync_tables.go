@@ -16,7 +16,7 @@ func init() {
 				record     TEXT NOT NULL,
 				rev        INTEGER NOT NULL
 			)`,
-			`CREATE INDEX sync_feed_scope ON sync_feed (scope, seq)`,
+			`CREATE INDEX sync_feed_scope ON sync_feed (scope, seq, collection, record)`,
 			`CREATE INDEX sync_feed_record ON sync_feed (record, rev)`,
 			// Which seq had been reached when the server's clock showed a time; noted at most once a minute.
 			`CREATE TABLE sync_ticks (seq INTEGER PRIMARY KEY, at TEXT NOT NULL)`,

@@ -85,13 +85,18 @@ func (s *Server) attach(user *core.Record, meta AttachmentMeta, data []byte) (*A
 			return nil, err
 		}
 	}
+	device, err := findDevice(s.app, user, meta.Device)
+	if err != nil {
+		return nil, err
+	}
+	if err := mayCall(device, false); err != nil {
+		return nil, err
+	}
 	err = s.write(1, func(tx core.App) error {
-		device, err := registerDevice(tx, user, DeviceInfo{ID: meta.Device})
-		if err != nil {
-			return err
-		}
-		if err := mayCall(device, false); err != nil {
-			return err
+		if device == nil {
+			if _, err := registerDevice(tx, user, DeviceInfo{ID: meta.Device}); err != nil {
+				return err
+			}
 		}
 		known, err := findPicture(tx, meta.ID)
 		if err != nil {

@@ -101,13 +101,13 @@ func (c *conn) compiled(ctx context.Context, text string) (*statement, error) {
 	return s, nil
 }
 
-// worthKeeping: reads and writes of rows, one statement a text. What changes the schema or a setting is not kept.
+// worthKeeping: reads and writes of rows and their savepoints, one statement a text. What changes the schema or a setting is not kept.
 func worthKeeping(text string) bool {
 	if len(text) > 20_000 || strings.Contains(text, ";") {
 		return false
 	}
 	text = strings.TrimSpace(text)
-	for _, verb := range []string{"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"} {
+	for _, verb := range []string{"SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "SAVEPOINT", "RELEASE"} {
 		if len(text) > len(verb) && strings.EqualFold(text[:len(verb)], verb) {
 			return true
 		}
