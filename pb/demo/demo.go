@@ -509,7 +509,7 @@ func printWhere(say func(string, ...any), url, dir string, accounts []Account, r
 	say("在哪里看什么（密码都是 %s）：", accounts[0].Password)
 	for _, line := range []struct{ what, path, role string }{
 		{"报表门户 · 主管部门", "/reports", "official"}, {"报表门户 · 街道", "/reports", "street_official"}, {"管理控制台", "/_/", "superuser"},
-		{"手机应用 · 网格员", "/", "grid_worker"}, {"手机应用 · 港湾当值", "/", "harbour_staff"}, {"手机应用 · 银行柜台", "/", "bank"},
+		{"同步接口 · 网格员", "/api/sync", "grid_worker"}, {"同步接口 · 港湾当值", "/api/sync", "harbour_staff"}, {"同步接口 · 银行", "/api/sync", "bank"},
 	} {
 		if a, ok := first[line.role]; ok {
 			say("  %s\t%s%s\t%s（%s）", line.what, url, line.path, a.Email, a.Name)

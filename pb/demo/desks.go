@@ -166,7 +166,7 @@ func (k *desk) counterDay(s *story) {
 				}
 				k.step(id, "", "accepted", nil)
 				if y := r.Float64(); y < 0.84 {
-					k.offer(s, d, matched[id], 1+weighted(r, []float64{55, 33, 12}))
+					k.offer(s, d, matched[id], 1+weighted(r, []float64{82, 15, 3}))
 					k.acted[fmt.Sprint(id, "accepted", 0)] = true
 				} else if y < 0.90 {
 					k.step(id, "", "cultivating", map[string]any{"reason": pick(r, []string{"no_tax_record", "no_credit_record", "short_history", "no_collateral"})})

@@ -520,12 +520,12 @@ func (w *worker) visit(s *story, r *rand.Rand, day int, id string, again bool) (
 	if met {
 		w.tell(s, r, data)
 	}
-	signed := met && chance(r, 0.82)
+	signed := met && chance(r, 0.74)
 	photo := chance(r, 0.10)
 	if photo {
 		data["photo_count"] = 1
 	}
-	asked := met && !again && chance(r, 0.142)
+	asked := met && !again && chance(r, 0.130)
 	if met && !asked {
 		data["demand_asked"] = []string{"no", "not_asked"}[weighted(r, []float64{80, 20})]
 	}
@@ -605,7 +605,7 @@ func (w *worker) tell(s *story, r *rand.Rand, data map[string]any) {
 // learn puts right what the record says of the enterprise.
 func (w *worker) learn(r *rand.Rand, id string, record map[string]any, truth *enterprise, fix *fieldsync.LonLat) {
 	to := map[string]any{}
-	if !pointOf(record["location"]).known() && fix != nil && chance(r, 0.6) {
+	if !pointOf(record["location"]).known() && fix != nil && chance(r, 0.35) {
 		to["location"] = fix
 	}
 	if chance(r, 0.18) {
