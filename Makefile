@@ -4,7 +4,7 @@ BIN := bin/gangwan
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ARGS ?=
 
-.PHONY: help build demo test generate lint
+.PHONY: help build demo test generate oracle bench lint
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -18,6 +18,13 @@ demo: build ## a whole district in ./demo_data, served until Ctrl-C; make demo A
 
 generate: ## write what derives from migrations and forms
 	go run ./pb/generate
+
+oracle: ## compute a published run again by the oracle: make oracle DIR=./demo_data
+	go run ./pipeline/oracle/compare $(or $(DIR),./demo_data)
+
+bench: ## the long runs: pushes, imports, nights, rendering (minutes)
+	go test -run '^$$' -bench . -benchtime 1x ./pipeline ./reports
+	go test -run '^$$' -bench . -benchtime 20000x ./pb/fieldsync ./pb/registry
 
 lint:
 	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted"; exit 1; fi
