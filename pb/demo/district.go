@@ -203,10 +203,10 @@ func townCentre(seed uint64, s area) point {
 	return point{108.38, 30.81}.shifted(math.Cos(angle)*far, math.Sin(angle)*far)
 }
 
-// shortArea is what people call a community: 东方广场社区居民委员会 → 东方广场社区.
+// shortArea is what people call a community: 东方广场社区居民委员会 → 东方广场社区, 小周村村民委员会 → 小周村.
 func shortArea(name string) string {
 	name = strings.TrimSuffix(name, "居民委员会")
-	return strings.TrimSuffix(name, "民委员会")
+	return strings.TrimSuffix(name, "村民委员会")
 }
 
 // makeHarbours opens the centre, one harbour per street in play (the towns go to the streets' harbours) and one for each

@@ -46,14 +46,7 @@ type story struct {
 	harbours []*desk
 	banks    []*desk
 	gridAt   map[string]int // grid id → index
-	mu       sync.Mutex
 	tally    tally
-}
-
-func (s *story) count(f func(t *tally)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f(&s.tally)
 }
 
 type worker struct {
