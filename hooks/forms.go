@@ -143,12 +143,13 @@ func HiddenFrom(role, collection string) []string {
 	return out
 }
 
-// Personal tells whether a field must not enter the warehouse nor stand unmasked in a report.
+// Personal tells whether a field must not enter the warehouse nor stand unmasked in a report. Of a picture only its name is
+// a field, and that tells nothing of a person.
 func Personal(collection, field string) bool {
 	form := Forms[collection]
 	if form == nil {
 		return false
 	}
 	f := form.Field(field)
-	return f != nil && (f.Privacy == "personal" || f.Privacy == "sensitive")
+	return f != nil && !f.Attachment && (f.Privacy == "personal" || f.Privacy == "sensitive")
 }

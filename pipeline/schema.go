@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/pocketbase/pocketbase/core"
+
+	"gangwan/hooks"
 )
 
 type rawKind string
@@ -42,14 +44,14 @@ var kept = map[string][]string{
 	"devices": {"id", "user", "app_version", "state"},
 }
 
-// dropped are personal data and bulk that no figure uses. What is not in the warehouse cannot leak from it.
+// dropped are the server's copies of personal data, and bulk that no figure uses; what a form calls personal or sensitive
+// is left out by that word alone. What is not in the warehouse cannot leak from it.
 var dropped = map[string][]string{
-	"grids":         {"boundary"},
-	"harbours":      {"address", "service_phone", "complaint_phone", "loan_code", "sign_photo", "head"},
-	"enterprises":   {"address", "owner", "contact", "phone", "initials", "special_groups", "key_list_source"},
-	"visits":        {"notes", "location_reason"},
-	"demands":       {"applicant", "special_group", "startup_group", "enterprise_name", "enterprise_contact", "enterprise_phone"},
-	"demand_events": {"note"},
+	"grids":       {"boundary"},
+	"harbours":    {"address", "service_phone", "complaint_phone", "loan_code", "sign_photo", "head"},
+	"enterprises": {"address", "initials", "key_list_source"},
+	"visits":      {"location_reason"},
+	"demands":     {"enterprise_name", "enterprise_contact", "enterprise_phone"},
 }
 
 // everywhere are the server's own columns, which follow the present grid and bank: figures use the grid at capture or at T.
@@ -60,7 +62,7 @@ func DropPersonal(collection, field string) bool {
 	if fields, ok := kept[collection]; ok {
 		return !slices.Contains(fields, field)
 	}
-	return slices.Contains(everywhere, field) || slices.Contains(dropped[collection], field)
+	return hooks.Personal(collection, field) || slices.Contains(everywhere, field) || slices.Contains(dropped[collection], field)
 }
 
 // GenerateSchema renders schema_gen.go from the collections as the database has them. drop tells which fields must not

@@ -1,8 +1,6 @@
 package pipeline
 
 import (
-	"flag"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,8 +10,6 @@ import (
 	"github.com/pocketbase/pocketbase/core"
 	_ "github.com/pocketbase/pocketbase/migrations"
 )
-
-var update = flag.Bool("update", false, "write schema_gen.go and the golden files anew")
 
 // newApp is a real PocketBase with every migration run, in a folder of its own.
 func newApp(t testing.TB) core.App {
@@ -27,29 +23,6 @@ func newApp(t testing.TB) core.App {
 		t.Fatal(err)
 	}
 	return app
-}
-
-func TestTheWarehouseSchemaIsWhatTheCollectionsSay(t *testing.T) {
-	collections, err := newApp(t).FindAllCollections()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := GenerateSchema(collections, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile("schema_gen.go", got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile("schema_gen.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
-		t.Fatal("schema_gen.go is not what the collections say: run make generate")
-	}
 }
 
 func TestNoPhoneNameOrFreeNoteOfAPersonEntersTheWarehouse(t *testing.T) {

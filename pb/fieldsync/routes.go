@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
@@ -33,8 +34,9 @@ func Bind(app core.App, now hooks.Clock) {
 		}
 		s := &Server{app: se.App, now: now, jobs: make(chan *job), stop: make(chan struct{}), stopped: make(chan struct{})}
 		go s.runWriter()
+		var once sync.Once
 		app.OnTerminate().BindFunc(func(e *core.TerminateEvent) error {
-			close(s.stop)
+			once.Do(func() { close(s.stop) })
 			<-s.stopped
 			return e.Next()
 		})
