@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/pocketbase/pocketbase"
+	pbcmd "github.com/pocketbase/pocketbase/cmd"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/spf13/cobra"
 
@@ -36,18 +38,29 @@ func main() {
 	root.Use = "gangwan"
 	root.Short = "港湾：民营小微企业和个体工商户金融服务港湾"
 	root.Version = version
+	imports := registry.Command(app, clock)
 	root.AddCommand(
-		registry.Command(app, clock),
+		pbcmd.NewServeCommand(app, true),
+		pbcmd.NewSuperuserCommand(app),
+		imports,
 		pipelineCommand(app, clock),
 		demo.Command(app, demoClock, demo.Deps{Pipeline: func(ctx context.Context, date string, progress func(string)) (string, error) {
 			result, err := runPipeline(ctx, app, pipeline.Options{Date: date, Now: clock, Log: func(e pipeline.Event) { progress(e.Message) }})
 			return result.Message, err
 		}}),
 	)
-	for _, c := range root.Commands() {
-		reportFailure(c)
+	for _, c := range imports.Commands() {
+		noteFlagErrors(c) // they word their own; all others take the root's
 	}
-	if err := app.Start(); err != nil {
+	noteFlagErrors(root)
+	for _, c := range root.Commands() {
+		noteFailure(c)
+	}
+	if _, _, err := root.Find(os.Args[1:]); err != nil {
+		fmt.Fprintf(os.Stderr, "没有这个命令：%s。用 gangwan --help 查看全部命令。\n", strings.Join(os.Args[1:], " "))
+		os.Exit(1)
+	}
+	if err := app.Execute(); err != nil {
 		fail(err)
 	}
 	os.Exit(exitStatus)
@@ -73,29 +86,31 @@ func fail(err error) {
 	fmt.Fprintln(os.Stderr, err)
 }
 
-// reportFailure makes a command and its subcommands leave their failure in the exit status.
-func reportFailure(c *cobra.Command) {
-	flags := c.FlagErrorFunc()
+// noteFailure makes a command and its subcommands leave their failure in the exit status.
+func noteFailure(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		noteFailure(sub)
+	}
+	c.SilenceErrors, c.SilenceUsage = true, true
+	if run := c.RunE; run != nil {
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			err := run(cmd, args)
+			if err != nil {
+				fail(err)
+			}
+			return err
+		}
+	}
+}
+
+// noteFlagErrors does the same for flags that are not understood: such a command does not run at all.
+func noteFlagErrors(c *cobra.Command) {
+	word := c.FlagErrorFunc()
 	c.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		err = flags(cmd, err)
+		err = word(cmd, err)
 		fail(err)
 		return err
 	})
-	for _, sub := range c.Commands() {
-		reportFailure(sub)
-	}
-	run := c.RunE
-	if run == nil {
-		return
-	}
-	c.SilenceErrors, c.SilenceUsage = true, true
-	c.RunE = func(cmd *cobra.Command, args []string) error {
-		err := run(cmd, args)
-		if err != nil {
-			fail(err)
-		}
-		return err
-	}
 }
 
 // isDemo finds the command word before PocketBase parses flags: it decides where the data directory lies by default.
