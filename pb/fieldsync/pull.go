@@ -460,9 +460,6 @@ func (s *Server) hello(user *core.Record, req *HelloRequest) (*HelloResponse, er
 		if err != nil {
 			return err
 		}
-		if device.GetString("state") == "suspended" {
-			return refuse(http.StatusForbidden, "device_suspended")
-		}
 		resp.DeviceState = device.GetString("state")
 		if resp.Epoch, err = epochOf(tx.DB()); err != nil {
 			return err

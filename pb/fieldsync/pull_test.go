@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
+
+	"gangwan/hooks"
 )
 
 func mustJSON(v any) []byte {
@@ -131,7 +135,8 @@ func TestABankHoldsOnlyTheDemandsOfferedToItWithTheContactItNeeds(t *testing.T) 
 	}
 }
 
-func (p *phone) listed(collection string) string {
+// items are what the list API answers the user, as JSON by id.
+func (p *phone) items(collection string) map[string]map[string]any {
 	req, _ := http.NewRequest(http.MethodGet, p.d.url+"/api/collections/"+collection+"/records?perPage=500&sort=id", nil)
 	req.Header.Set("Authorization", p.d.token(p.user))
 	resp, err := http.DefaultClient.Do(req)
@@ -139,13 +144,84 @@ func (p *phone) listed(collection string) string {
 		p.d.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var body struct{ Items []struct{ ID string } }
+	var body struct{ Items []map[string]any }
 	_ = json.NewDecoder(resp.Body).Decode(&body)
-	out := []string{}
+	out := map[string]map[string]any{}
 	for _, item := range body.Items {
-		out = append(out, item.ID)
+		delete(item, "collectionId")
+		delete(item, "collectionName")
+		out[item["id"].(string)] = item
 	}
-	return fmt.Sprint(out)
+	return out
+}
+
+func (p *phone) listed(collection string) string { return fmt.Sprint(sortedKeys(p.items(collection))) }
+
+func TestAPulledRecordHasTheFieldsThatTheAPIShowsItsUser(t *testing.T) {
+	d := newDistrict(t)
+	d.edit("enterprises", "ent100000000000", map[string]any{"special_groups": []string{"veteran"}, "employees": 12, "location": map[string]any{"lon": 108.4, "lat": 30.8}, "tags": []string{"green"}})
+	p := d.phone("worker1")
+	v, demand := p.visit("ent100000000000", "grid10000000000"), d.id()
+	v["data"].(map[string]any)["accuracy"] = 12.5
+	results := p.push(v, map[string]any{"id": d.id(), "op": "create", "collection": "demands", "record": demand, "captured_at": "2026-09-01T01:00:00Z", "data": map[string]any{
+		"enterprise": "ent100000000000", "kind": "first_loan", "need": "working_capital", "amount": 200000, "special_group": "veteran", "guarantee_wanted": true}})
+	expect(t, results[1], Applied, "")
+	d.edit("demands", demand, map[string]any{"stage": "accepted"})
+	d.save("demand_matches", map[string]any{"demand": demand, "bank": "banka0000000000"})
+	for _, user := range []string{"worker1", "counter", "deskA"} {
+		q := d.phone(user)
+		q.pull(0)
+		compared := 0
+		for _, h := range hooks.Holdings {
+			for id, want := range q.items(h.Collection) {
+				if got := q.has[h.Collection+"/"+id]; !reflect.DeepEqual(got, want) {
+					t.Errorf("%s %s:\npulled %v\nAPI    %v", user, h.Collection, got, want)
+				}
+				compared++
+			}
+		}
+		_, sees := q.has["demands/"+demand]["special_group"]
+		if compared < 8 || sees != (user != "deskA") {
+			t.Errorf("%s: %d records compared, sees the special group: %v", user, compared, sees)
+		}
+	}
+}
+
+func TestWhoMustChangeThePasswordMayStillPushAndNotPull(t *testing.T) {
+	d := newDistrict(t)
+	p := d.phone("worker1")
+	d.edit("users", d.users["worker1"].Id, map[string]any{"must_change_password": true})
+	expect(t, p.push(p.visit("ent100000000000", "grid10000000000"))[0], Applied, "")
+	status, raw := d.post("worker1", "/api/sync/pull", mustJSON(map[string]any{"protocol": 1, "device": p.device}))
+	if status != 403 || !strings.Contains(string(raw), "password_change_required") {
+		t.Fatalf("%d %s", status, raw)
+	}
+}
+
+func TestADeviceDoesOnlyWhatItsStateAllows(t *testing.T) {
+	d := newDistrict(t)
+	p := d.phone("worker1")
+	p.pull(0)
+	for _, c := range []struct {
+		state      string
+		push, pull int
+		code       string
+	}{{"active", 200, 200, ""}, {"drain_only", 200, 403, "device_drain_only"}, {"suspended", 403, 403, "device_suspended"}, {"wiped", 403, 403, "device_wiped"}} {
+		d.edit("devices", p.device, map[string]any{"state": c.state})
+		push, _ := d.post("worker1", "/api/sync/push", mustJSON(map[string]any{"protocol": 1, "device": p.device, "mutations": []any{p.visit("ent100000000000", "grid10000000000")}}))
+		pull, raw := d.post("worker1", "/api/sync/pull", mustJSON(map[string]any{"protocol": 1, "device": p.device}))
+		if push != c.push || pull != c.pull || !strings.Contains(string(raw), c.code) {
+			t.Errorf("%s: push %d, pull %d %s", c.state, push, pull, raw)
+		}
+		status, raw := d.post("worker1", "/api/sync/hello", mustJSON(HelloRequest{Protocol: 1, Device: DeviceInfo{ID: p.device}}))
+		var hello HelloResponse
+		if err := json.Unmarshal(raw, &hello); err != nil || status != 200 || hello.DeviceState != c.state || hello.Epoch == "" {
+			t.Errorf("%s: hello %d %s", c.state, status, raw)
+		}
+	}
+	if status, raw := d.post("worker2", "/api/sync/hello", mustJSON(HelloRequest{Protocol: 1, Device: DeviceInfo{ID: p.device}})); status != 403 || !strings.Contains(string(raw), "device_foreign") {
+		t.Errorf("another user's device: %d %s", status, raw)
+	}
 }
 
 func (p *phone) ids(collection string) string {
