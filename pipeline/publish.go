@@ -15,8 +15,8 @@ const keepRuns = 7
 
 // Pointer is the file warehouse/current: what readers take as published. It is replaced in one step, last of all.
 type Pointer struct {
-	PublishedRun
-	Runs []PublishedRun `json:"runs"` // this one first, then those before it that are still there
+	PublishedRun                // of the latest day
+	Runs         []PublishedRun `json:"runs"` // the last ones made that are still there, the newest first
 }
 
 // PublishedRun names the files of one run, relative to the warehouse.
@@ -77,7 +77,7 @@ func placeReports(tmp, warehouse, date, runID string) (string, error) {
 	}
 }
 
-// movePointer publishes the run, and forgets runs beyond the last keepRuns.
+// movePointer publishes the run, and forgets runs beyond the last keepRuns made.
 func movePointer(dataDir string, r PublishedRun) (Pointer, error) {
 	before, err := ReadPointer(dataDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -87,6 +87,12 @@ func movePointer(dataDir string, r PublishedRun) (Pointer, error) {
 	for _, old := range before.Runs {
 		if old.RunID != r.RunID && len(p.Runs) < keepRuns {
 			p.Runs = append(p.Runs, old)
+		}
+	}
+	// A past day computed again is published, but what officials open first stays the latest day.
+	for _, old := range p.Runs {
+		if old.Date > p.Date {
+			p.PublishedRun = old
 		}
 	}
 	return p, writeAtomic(filepath.Join(warehouseDir(dataDir), "current"), func(w io.Writer) error {

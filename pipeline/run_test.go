@@ -509,3 +509,16 @@ func TestBreakdownsAddUpToTheirFigures(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestAPastDayComputedAgainDoesNotTakeThePlaceOfTheLatest(t *testing.T) {
+	app := handmadeWithFirstNight(t)
+	latest := mustRun(t, app, Options{})
+	past := mustRun(t, app, Options{Date: "2026-10-02"})
+	p, err := ReadPointer(app.DataDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.RunID != latest.RunID || len(p.Runs) == 0 || p.Runs[0].RunID != past.RunID {
+		t.Errorf("the pointer names %s, the runs are %v", p.RunID, p.Runs)
+	}
+}
