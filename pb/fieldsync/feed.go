@@ -130,40 +130,40 @@ func alignment(h hooks.Holding) (aligned, fix string) {
 }
 
 // feedRows appends one row for each scope that the record is in, or was in before: who lost it must hear of it too.
+// The parts cannot overlap (each column has its own prefix, OLD adds only what differs), so nothing has to be sorted out.
 func feedRows(h hooks.Holding, rows ...string) string {
-	id := rows[len(rows)-1] + ".id"
-	var sources []string
+	now := rows[len(rows)-1]
+	var parts, nobody []string
 	if h.All {
-		sources = append(sources, "SELECT '"+hooks.ScopeAll+"' AS scope")
+		parts = append(parts, "SELECT '"+hooks.ScopeAll+"' AS scope")
 	}
 	for _, row := range rows {
 		for _, c := range h.Columns {
+			column, differs := row+"."+c.Column, ""
 			if c.List {
-				sources = append(sources, fmt.Sprintf("SELECT '%s' || value AS scope FROM json_each(%s.%s) WHERE value != ''", c.Prefix, row, c.Column))
-			} else {
-				sources = append(sources, fmt.Sprintf("SELECT '%s' || %[2]s.%[3]s AS scope WHERE %[2]s.%[3]s != ''", c.Prefix, row, c.Column))
+				if row != now {
+					differs = fmt.Sprintf(" AND value NOT IN (SELECT value FROM json_each(%s.%s))", now, c.Column)
+				}
+				parts = append(parts, fmt.Sprintf("SELECT '%s' || value AS scope FROM json_each(%s) WHERE value != ''%s", c.Prefix, column, differs))
+				nobody = append(nobody, "json_array_length("+column+") = 0")
+				continue
 			}
+			if row != now {
+				differs = fmt.Sprintf(" AND %s IS NOT %s.%s", column, now, c.Column)
+			}
+			parts = append(parts, fmt.Sprintf("SELECT '%s' || %s AS scope WHERE %s != ''%s", c.Prefix, column, column, differs))
+			nobody = append(nobody, column+" = ''")
 		}
 	}
 	if !h.All {
-		var nobody []string
-		for _, row := range rows {
-			for _, c := range h.Columns {
-				empty := row + "." + c.Column + " = ''"
-				if c.List {
-					empty = "json_array_length(" + row + "." + c.Column + ") = 0"
-				}
-				nobody = append(nobody, empty)
-			}
-		}
-		cond := ""
+		where := ""
 		if len(nobody) > 0 {
-			cond = " WHERE " + strings.Join(nobody, " AND ")
+			where = " WHERE " + strings.Join(nobody, " AND ")
 		}
-		sources = append(sources, "SELECT '"+hooks.ScopeNobody+"' AS scope"+cond)
+		parts = append(parts, "SELECT '"+hooks.ScopeNobody+"' AS scope"+where)
 	}
-	return fmt.Sprintf("INSERT INTO sync_feed (scope, collection, record, rev)\n\tSELECT scope, '%s', %s, (SELECT COALESCE(max(seq), 0) + 1 FROM sync_feed)\n\tFROM (%s);",
-		h.Collection, id, strings.Join(sources, " UNION "))
+	return fmt.Sprintf("INSERT INTO sync_feed (scope, collection, record, rev)\n\tSELECT scope, '%s', %s.id, (SELECT COALESCE(max(seq), 0) + 1 FROM sync_feed)\n\tFROM (%s);",
+		h.Collection, now, strings.Join(parts, " UNION ALL "))
 }
 
 func columnList(names []string) string {
