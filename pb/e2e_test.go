@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/png"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -101,22 +102,11 @@ func (o *office) user(email string, values map[string]any) *core.Record {
 func (o *office) phone(email string) *demo.Phone {
 	o.Helper()
 	o.seed++
-	random := &repeating{o.seed}
+	random := rand.NewChaCha8([32]byte{o.seed}) // a failure can be replayed
 	clock := func() time.Time { return o.time }
 	p := demo.NewPhone(o.url, http.DefaultClient, clock, random, fieldsync.DeviceInfo{ID: hooks.NewID(o.time, random), Name: email})
 	o.ok(p.SignIn(context.Background(), email, password))
 	return p
-}
-
-// repeating is randomness that a failure can be replayed with.
-type repeating struct{ n byte }
-
-func (r *repeating) Read(p []byte) (int, error) {
-	for i := range p {
-		r.n = r.n*197 + 41
-		p[i] = r.n
-	}
-	return len(p), nil
 }
 
 func (o *office) sync(p *demo.Phone) {

@@ -53,6 +53,9 @@ func TestNothingAcknowledgedIsLostWhenTheServerIsKilled(t *testing.T) {
 		server = o.start(binary, dir, address)
 	}
 	o.sync(p)
+	if len(captured) != 200 {
+		t.Fatalf("%d visits captured", len(captured))
+	}
 	if len(p.Records("visits")) != len(captured) {
 		t.Errorf("the phone holds %d visits, captured were %d", len(p.Records("visits")), len(captured))
 	}
