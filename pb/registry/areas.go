@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"context"
 	"io"
 	"regexp"
 	"slices"
@@ -47,9 +46,9 @@ func ImportAreas(app core.App, r io.Reader, o Options) (Report, error) {
 	}
 	rows := checkAreas(t, l, areas, &report)
 	done := newReport()
-	err = o.transaction(app, func(ctx context.Context, tx core.App) error {
+	err = o.transaction(app, func(tx core.App) error {
 		done = newReport()
-		return importAreas(ctx, tx, areas, rows, o, &done)
+		return importAreas(tx, areas, rows, o, &done)
 	})
 	if err != nil {
 		return report, failed(err)
@@ -104,7 +103,7 @@ func (a areaRow) check(kinds []string, areas *core.Collection, seen map[string]i
 	return tooLong(areas, "name", a.name)
 }
 
-func importAreas(ctx context.Context, tx core.App, areas *core.Collection, rows []areaRow, o Options, report *Report) error {
+func importAreas(tx core.App, areas *core.Collection, rows []areaRow, o Options, report *Report) error {
 	all, err := tx.FindRecordsByFilter("areas", "", "code", 0, 0)
 	if err != nil {
 		return err
@@ -135,7 +134,7 @@ func importAreas(ctx context.Context, tx core.App, areas *core.Collection, rows 
 			if !first {
 				fresh.Set("from", now)
 			}
-			refused, err := o.save(ctx, tx, fresh)
+			refused, err := o.save(tx, fresh)
 			if err != nil {
 				return err
 			}
@@ -177,7 +176,7 @@ func importAreas(ctx context.Context, tx core.App, areas *core.Collection, rows 
 		present := old.Clone()
 		present.Load(map[string]any{"name": a.name, "kind": a.kind, "parent": parentID, "from": now})
 		// The present row first: it gives up the old beginning, and code and beginning together are unique.
-		refused, err := o.save(ctx, tx, present, past)
+		refused, err := o.save(tx, present, past)
 		if err != nil {
 			return err
 		}

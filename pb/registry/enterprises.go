@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"context"
 	"io"
 	"slices"
 	"time"
@@ -52,7 +51,6 @@ func ImportEnterprises(app core.App, r io.Reader, o Options) (Report, error) {
 	if im.collection, err = app.FindCollectionByNameOrId("enterprises"); err != nil {
 		return report, err
 	}
-	defer usePreparedInserts(app, "enterprises")()
 	withCode, without := im.check(t, l, &report)
 	// Rows with a code first: one without must not take the record that another row names exactly.
 	done := report.Bad
@@ -61,9 +59,9 @@ func ImportEnterprises(app core.App, r io.Reader, o Options) (Report, error) {
 		for chunk := range slices.Chunk(rows, batch) {
 			var part Report
 			var took map[string]int
-			err := o.transaction(app, func(ctx context.Context, tx core.App) error {
+			err := o.transaction(app, func(tx core.App) error {
 				part, took = newReport(), map[string]int{}
-				return im.take(ctx, tx, chunk, &part, took)
+				return im.take(tx, chunk, &part, took)
 			})
 			if err != nil {
 				report.Took = time.Since(began)
@@ -209,7 +207,7 @@ func (im *importer) clean(row tableRow, t *table, l layout, now time.Time, warni
 
 // take writes some rows inside one transaction. Everything is read again here, under the write lock: what a phone pushed
 // since the last transaction is seen, and never overwritten.
-func (im *importer) take(ctx context.Context, tx core.App, rows []*enterpriseRow, report *Report, took map[string]int) error {
+func (im *importer) take(tx core.App, rows []*enterpriseRow, report *Report, took map[string]int) error {
 	byCode, byName, err := im.existing(tx, rows)
 	if err != nil {
 		return err
@@ -232,7 +230,7 @@ func (im *importer) take(ctx context.Context, tx core.App, rows []*enterpriseRow
 			record = im.update(e, record, &one)
 		}
 		if one.New+one.Changed > 0 {
-			refused, err := im.o.save(ctx, tx, record)
+			refused, err := im.o.save(tx, record)
 			if err != nil {
 				return err
 			}

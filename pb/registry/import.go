@@ -4,7 +4,6 @@
 package registry
 
 import (
-	"context"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -61,10 +60,10 @@ func (o Options) newRecord(c *core.Collection) *core.Record {
 	return r
 }
 
-// transaction runs fn as one write, or, for a dry run, as reads alone. fn saves with the context it is given.
-func (o Options) transaction(app core.App, fn func(ctx context.Context, tx core.App) error) error {
+// transaction runs fn as one write, or, for a dry run, as reads alone.
+func (o Options) transaction(app core.App, fn func(tx core.App) error) error {
 	if o.DryRun {
-		return fn(context.Background(), app)
+		return fn(app)
 	}
 	return app.RunInTransaction(func(tx core.App) error {
 		// The change feed's triggers cannot ask the clock, so it is written for them. As the first statement it also takes
@@ -72,13 +71,13 @@ func (o Options) transaction(app core.App, fn func(ctx context.Context, tx core.
 		if _, err := tx.DB().NewQuery(`UPDATE sync_clock SET now = {:now} WHERE id = 1`).Bind(dbx.Params{"now": hooks.Stored(o.now())}).Execute(); err != nil {
 			return err
 		}
-		return fn(withInserter(context.Background()), tx)
+		return fn(tx)
 	})
 }
 
 // save writes one record inside a savepoint: a rule that refuses it leaves nothing of it behind, and the transaction goes
 // on. refused says why; err is a failure that is not the row's fault, such as a full disk.
-func (o Options) save(ctx context.Context, tx core.App, records ...*core.Record) (refused *rowError, err error) {
+func (o Options) save(tx core.App, records ...*core.Record) (refused *rowError, err error) {
 	if o.DryRun {
 		return nil, nil
 	}
@@ -87,7 +86,7 @@ func (o Options) save(ctx context.Context, tx core.App, records ...*core.Record)
 		return nil, err
 	}
 	for _, r := range records {
-		failure := tx.SaveWithContext(ctx, r)
+		failure := tx.Save(r)
 		if failure == nil {
 			continue
 		}
