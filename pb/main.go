@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -128,6 +129,11 @@ func bind(app core.App, clock hooks.Clock) {
 	hooks.Bind(app, clock)
 	fieldsync.Bind(app, clock)
 	reports.BindPortal(app, clock)
+	// The phone app's place; until it is there, whoever opens the bare address finds the portal.
+	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
+		se.Router.GET("/{$}", func(e *core.RequestEvent) error { return e.Redirect(http.StatusFound, "/reports") })
+		return se.Next()
+	})
 }
 
 // runPipeline is the one way figures are made, by hand, at night and in the demo.
