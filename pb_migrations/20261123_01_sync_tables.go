@@ -24,7 +24,7 @@ func init() {
 			`CREATE TABLE sync_clock (id INTEGER PRIMARY KEY CHECK (id = 1), now TEXT NOT NULL)`,
 			`INSERT INTO sync_clock (id, now) VALUES (1, '')`,
 			`CREATE TABLE sync_state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`,
-			// What became of each mutation: the memory that makes delivery at least once safe.
+			// What became of each mutation: the memory that makes delivery at least once safe. body: whole, where fields were ignored.
 			`CREATE TABLE sync_mutations (
 				id          TEXT PRIMARY KEY,
 				device      TEXT NOT NULL,
@@ -33,6 +33,7 @@ func init() {
 				status      TEXT NOT NULL,
 				seq         INTEGER NOT NULL,
 				result      TEXT NOT NULL,
+				body        TEXT NOT NULL,
 				received_at TEXT NOT NULL
 			) WITHOUT ROWID`,
 			// Mutations that wait for a record, whole, in the order received.

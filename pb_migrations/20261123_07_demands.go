@@ -30,7 +30,6 @@ func init() {
 			one("startup_group", "创业担保贷款人群", groups...),
 			one("startup_eligible", "是否符合创业担保贷款条件", "yes", "no", "unknown"),
 			text("application_no", 60, "“长江渝融通”申请编号"),
-			text("renewed_loan", 32, "续贷的原贷款"),
 			rel("first_responder", users, "首问负责人（系统填写：受理的当值人员）"),
 			whole("accepted_amount", 0, 1e10, "受理金额（元，系统填写）"),
 			one("stage", "阶段：采集、首问受理、对接银行、提交申请、审批通过、放款、未通过、培育、未成办结、撤回、作废", stages...),

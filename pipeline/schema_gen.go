@@ -160,7 +160,6 @@ var rawSchema = []rawCollection{
 		{"guarantee_wanted", kindBool},
 		{"startup_eligible", kindText},
 		{"application_no", kindText},
-		{"renewed_loan", kindText},
 		{"first_responder", kindText},
 		{"accepted_amount", kindInt},
 		{"stage", kindText},

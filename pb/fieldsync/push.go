@@ -221,7 +221,7 @@ func (a *applier) apply(raw json.RawMessage) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	if err := a.remember(m, hash, r); err != nil {
+	if err := a.remember(m, hash, r, raw); err != nil {
 		return r, err
 	}
 	if r.Status == Applied && m.Op == "create" {
@@ -252,15 +252,23 @@ func (a *applier) known(id string) (*ledger, error) {
 	return &l, err
 }
 
-func (a *applier) remember(m Mutation, hash []byte, r Result) error {
+// keptBody is what must be remembered of a mutation whole: one with fields that were ignored, so that none is lost.
+func keptBody(r Result, body string) string {
+	if len(r.Ignored) > 0 {
+		return body
+	}
+	return ""
+}
+
+func (a *applier) remember(m Mutation, hash []byte, r Result, body json.RawMessage) error {
 	raw, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	_, err = a.tx.DB().NewQuery(`INSERT INTO sync_mutations (id, device, hash, record, status, seq, result, received_at)
-		VALUES ({:id}, {:device}, {:hash}, {:record}, {:status}, {:seq}, {:result}, {:at})`).
+	_, err = a.tx.DB().NewQuery(`INSERT INTO sync_mutations (id, device, hash, record, status, seq, result, body, received_at)
+		VALUES ({:id}, {:device}, {:hash}, {:record}, {:status}, {:seq}, {:result}, {:body}, {:at})`).
 		Bind(dbx.Params{"id": m.ID, "device": a.device, "hash": hash, "record": m.Record, "status": r.Status, "seq": r.Seq,
-			"result": string(raw), "at": hooks.Stored(a.received)}).Execute()
+			"result": string(raw), "body": keptBody(r, string(body)), "at": hooks.Stored(a.received)}).Execute()
 	return err
 }
 
@@ -631,13 +639,16 @@ func (a *applier) sharedAt(r *core.Record, at time.Time) (bool, error) {
 	}
 	mine = append(mine, hooks.PostScopes(post["role"], post["harbour"], post["bank"])...)
 
-	// Where the record's enterprise was then; a row without enterprise stays where it is.
+	// Where the record's enterprise was then, not where it is now; a row without enterprise stays where it is.
 	theirs := hooks.RecordScopes(r)
 	enterprise, err := a.enterpriseOf(r)
 	if err != nil {
 		return false, err
 	}
 	if enterprise != nil {
+		theirs = slices.DeleteFunc(theirs, func(s string) bool {
+			return strings.HasPrefix(s, hooks.GridScope) || strings.HasPrefix(s, hooks.HarbourScope)
+		})
 		grid, err := past("enterprises", enterprise.Id, "grid", enterprise.GetString("grid"))
 		if err != nil {
 			return false, err
@@ -730,8 +741,8 @@ func (a *applier) release(record string) error {
 			if err != nil {
 				return err
 			}
-			if _, err := a.tx.DB().NewQuery(`UPDATE sync_mutations SET status = {:status}, seq = {:seq}, result = {:result} WHERE id = {:id}`).
-				Bind(dbx.Params{"status": result.Status, "seq": result.Seq, "result": string(raw), "id": m.ID}).Execute(); err != nil {
+			if _, err := a.tx.DB().NewQuery(`UPDATE sync_mutations SET status = {:status}, seq = {:seq}, result = {:result}, body = {:body} WHERE id = {:id}`).
+				Bind(dbx.Params{"status": result.Status, "seq": result.Seq, "result": string(raw), "body": keptBody(result, row.Body), "id": m.ID}).Execute(); err != nil {
 				return err
 			}
 			queue = append(queue, m.Record) // what waited behind it goes on

@@ -2,6 +2,7 @@ package fieldsync
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -75,6 +76,10 @@ func TestOneBadMutationBlocksNothingElse(t *testing.T) {
 	expect(t, results[5], Applied, "")
 	if fmt.Sprint(results[5].Ignored) != "[nonsense review]" {
 		t.Fatalf("ignored %v", results[5].Ignored)
+	}
+	var kept string
+	if err := d.app.DB().NewQuery(`SELECT body FROM sync_mutations WHERE id = '` + good["id"].(string) + `'`).Row(&kept); err != nil || !strings.Contains(kept, "nonsense") {
+		t.Fatalf("an ignored field is lost: %q %v", kept, err)
 	}
 	if n := d.count("sync_rejections"); n != 5 {
 		t.Fatalf("%d rejections kept, want 5", n)
@@ -179,4 +184,18 @@ func TestAPhoneWithTheWrongClockIsSetRight(t *testing.T) {
 	if r.GetInt("skew") != 72*3600 {
 		t.Fatalf("skew %d", r.GetInt("skew"))
 	}
+}
+
+func TestAPastGridDoesNotReachAnEnterpriseThatCameThereLater(t *testing.T) {
+	d := newDistrict(t)
+	p := d.phone("worker1")
+	p.pull(0)
+	d.time = d.time.Add(time.Hour)
+	never := p.visit("ent200000000000", "grid20000000000") // it is in the second grid, which worker1 never had
+	d.time = d.time.Add(time.Hour)
+	assignment, _ := d.app.FindFirstRecordByData("assignments", "user", d.users["worker1"].Id)
+	d.edit("assignments", assignment.Id, map[string]any{"until": d.time})
+	d.time = d.time.Add(time.Hour)
+	d.edit("enterprises", "ent200000000000", map[string]any{"grid": "grid10000000000"})
+	expect(t, p.push(never)[0], Rejected, "out_of_scope")
 }
