@@ -83,6 +83,11 @@ var Holdings = []Holding{
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: viaDemand("scope_harbour")},
 		{Prefix: BankScope, Column: "scope_bank", Derived: `COALESCE((SELECT bank FROM demand_matches WHERE id = NEW.match), '')`},
 	}},
+	// Only the lending bank, and a harbour for its own host bank's loans.
+	{Collection: "loans", Sources: []string{"bank", "harbour"}, Columns: []ScopeColumn{
+		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `COALESCE((SELECT id FROM harbours WHERE id = NEW.harbour AND host_bank = NEW.bank), '')`},
+		{Prefix: BankScope, Column: "scope_bank", Derived: `NEW.bank`},
+	}},
 	{Collection: "sync_rejections", Columns: []ScopeColumn{{Prefix: UserScope, Column: "scope_user", Derived: `NEW.user`}}, Sources: []string{"user"}},
 	{Collection: "sync_conflicts", Columns: []ScopeColumn{{Prefix: UserScope, Column: "scope_user", Derived: `NEW.user`}}, Sources: []string{"user"}},
 }

@@ -93,6 +93,13 @@ var catalogue = map[string]string{
 	"to_user_needed":        "请选择接手人",
 	"bank_not_own":          "只能办理本行的对接",
 	"bad_uscc":              "统一社会信用代码格式不对",
+	// loans
+	"approval_needed":            "本行对这条需求还没有审批通过，请先登记审批结果",
+	"amount_above_approval":      "合同金额超过批准金额",
+	"enterprise_of_other_demand": "借款主体与融资需求的主体不一致",
+	"evidence_lowered":           "证据等级只升不降",
+	"date_in_future":             "日期不能晚于今天",
+	"checked_after_loan":         "首贷查询日期不能晚于放款日期",
 }
 
 // Err makes the error of a whole call from the catalogue.

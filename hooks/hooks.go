@@ -17,6 +17,7 @@ func Bind(app core.App, now Clock) {
 	BindVisit(app, now)
 	BindPhoto(app)
 	BindDemand(app, now)
+	BindLoan(app, now)
 }
 
 type actorKey struct{}

@@ -35,7 +35,7 @@ type rawCollection struct {
 // extracted are the collections the models read, in the order in which they are extracted.
 var extracted = []string{
 	"areas", "grids", "assignments", "banks", "harbours", "parameters", "holidays", "users", "devices",
-	"enterprises", "visits", "photos", "demands", "demand_matches", "demand_events", "scope_history",
+	"enterprises", "visits", "photos", "demands", "demand_matches", "demand_events", "loans", "scope_history",
 }
 
 // kept names the only fields of a collection of persons or their things that a figure needs; all others stay out.
@@ -52,6 +52,7 @@ var dropped = map[string][]string{
 	"enterprises": {"address", "initials", "key_list_source"},
 	"visits":      {"location_reason"},
 	"demands":     {"enterprise_name", "enterprise_contact", "enterprise_phone"},
+	"loans":       {"contract_no"},
 }
 
 // everywhere are the server's own columns, which follow the present grid and bank: figures use the grid at capture or at T.

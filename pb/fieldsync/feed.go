@@ -85,6 +85,9 @@ func triggers() map[string]string {
 	add("grids_harbour", "AFTER UPDATE OF harbour ON grids WHEN OLD.harbour IS NOT NEW.harbour",
 		"UPDATE enterprises SET scope_harbour = NEW.harbour WHERE scope_grid = NEW.id;\n"+
 			"UPDATE demands SET scope_harbour = COALESCE(NULLIF(NEW.harbour, ''), harbour) WHERE enterprise = '' AND scope_grid = NEW.id;")
+	// Another host bank: a harbour sees the loans of its host bank alone.
+	add("harbours_host", "AFTER UPDATE OF host_bank ON harbours WHEN OLD.host_bank IS NOT NEW.host_bank",
+		"UPDATE loans SET scope_harbour = CASE WHEN bank = NEW.host_bank THEN NEW.id ELSE '' END WHERE harbour = NEW.id;")
 	// A demand is held by every bank it was offered to.
 	for _, on := range []struct{ name, when, row string }{
 		{"insert", "AFTER INSERT", "NEW"}, {"update", "AFTER UPDATE OF bank, demand", "NEW"}, {"delete", "AFTER DELETE", "OLD"}} {

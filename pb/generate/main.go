@@ -1,10 +1,12 @@
-// Command generate writes what derives from the collections and hooks/forms, never by hand: today the warehouse schema
-// (pipeline/schema_gen.go). `make generate` runs it from the project's root.
+// Command generate writes what derives from the collections and hooks/forms, never by hand: the warehouse schema
+// (pipeline/schema_gen.go) and the phone's forms and types (pb/fieldapp/src/forms/generated.ts). `make generate` runs it
+// from the project's root.
 package main
 
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/pocketbase/pocketbase/core"
 	_ "github.com/pocketbase/pocketbase/migrations"
@@ -14,14 +16,14 @@ import (
 )
 
 func main() {
-	if err := generate("pipeline/schema_gen.go"); err != nil {
+	if err := generate("."); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-// generate migrates an empty database and renders the schema that the pipeline reads with.
-func generate(path string) error {
+// generate migrates an empty database and writes, under root, what derives from it.
+func generate(root string) error {
 	dir, err := os.MkdirTemp("", "gangwan-generate-")
 	if err != nil {
 		return err
@@ -39,9 +41,18 @@ func generate(path string) error {
 	if err != nil {
 		return err
 	}
-	source, err := pipeline.GenerateSchema(collections, pipeline.DropPersonal)
+	schema, err := pipeline.GenerateSchema(collections, pipeline.DropPersonal)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, source, 0o644)
+	forms, err := phoneForms(collections)
+	if err != nil {
+		return err
+	}
+	for path, source := range map[string][]byte{"pipeline/schema_gen.go": schema, "pb/fieldapp/src/forms/generated.ts": forms} {
+		if err := os.WriteFile(filepath.Join(root, path), source, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -6,20 +6,28 @@ import (
 	"testing"
 )
 
-func TestTheCommittedWarehouseSchemaIsTheGeneratedOne(t *testing.T) {
-	fresh := filepath.Join(t.TempDir(), "schema_gen.go")
+func TestWhatIsCommittedIsWhatMigrationsAndFormsGenerate(t *testing.T) {
+	fresh := t.TempDir()
+	files := []string{"pipeline/schema_gen.go", "pb/fieldapp/src/forms/generated.ts"}
+	for _, f := range files {
+		if err := os.MkdirAll(filepath.Join(fresh, filepath.Dir(f)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := generate(fresh); err != nil {
 		t.Fatal(err)
 	}
-	want, err := os.ReadFile(fresh)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile("../../pipeline/schema_gen.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
-		t.Fatal("pipeline/schema_gen.go is out of date: run make generate")
+	for _, f := range files {
+		want, err := os.ReadFile(filepath.Join(fresh, f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join("../..", f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != string(want) {
+			t.Errorf("%s is out of date: run make generate", f)
+		}
 	}
 }

@@ -44,7 +44,7 @@ func text(s string) string {
 	}, s)
 	s = strings.Join(strings.Fields(s), " ")
 	switch strings.ToLower(s) {
-	case "-", "--", "—", "——", "/", `\`, "无", "null", "none", "n/a", "nil", "(null)", "暂无", "空":
+	case "-", "--", "—", "——", "/", `\`, "无", "null", "none", "n/a", "#n/a", "nil", "(null)", "暂无", "空":
 		return ""
 	}
 	return s
@@ -59,8 +59,10 @@ func code(s string) string {
 func sameText(s string) string { return strings.ToLower(squeeze(width.Fold.String(s))) }
 
 var (
-	scientific = regexp.MustCompile(`^[0-9](\.[0-9]+)?E\+?[0-9]{1,2}$`)
+	scientific = regexp.MustCompile(`^[0-9](\.[0-9]+)?E\+?[0-9]{1,3}$`)
 	oldNumber  = regexp.MustCompile(`^[0-9]{15}$`)
+	// Excel keeps fifteen digits of a number and fills up with zeros.
+	zeroFilled = regexp.MustCompile(`^[0-9]{15}000$`)
 )
 
 // parseUSCC reads a unified social credit code. A warning keeps the row: "uscc_check_digit" with the code, "old_number"
@@ -80,6 +82,9 @@ func parseUSCC(cell string) (uscc, warning string, bad *rowError) {
 		return s, "", nil
 	}
 	e := err.(*hooks.Error)
+	if e.Code == hooks.USCCCheckDigit && zeroFilled.MatchString(s) {
+		return "", "", rowErrorf("uscc_rounded", "统一社会信用代码“%s”的后三位已被 Excel 变成 0；请把该列设为文本格式后重新导出", s)
+	}
 	if e.Code == hooks.USCCCheckDigit {
 		return s, e.Code, nil
 	}

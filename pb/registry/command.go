@@ -20,7 +20,7 @@ import (
 const (
 	exitClean   = 0
 	exitNothing = 1 // nothing was read, or the run broke off
-	exitSomeBad = 2
+	exitSomeBad = 2 // or a sheet was left unread
 )
 
 // ExitError carries the exit status out of a command that has already said what is wrong.
@@ -35,11 +35,14 @@ const showBad = 20
 func Command(app core.App, now func() time.Time) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "import",
-		Short: "导入区划、市场主体名录（CSV）",
+		Short: "导入区划、市场主体名录（Excel、CSV）",
 		Long: `导入其他部门的名录。文件先整体检查再写入；有问题的行不导入，写到“文件名.errors.csv”（行号、原因和原始内容），
 改好后可直接再导入该文件。同一命令可以反复运行：没有变化的行不改动，中途停下再运行即从未完成处继续。
 
-退出码：0 全部导入；2 部分行有问题；1 一行也没有导入。`,
+文件可以是 Excel 工作簿（.xlsx）或 CSV（编码为 UTF-8、GBK/GB18030 或 Excel 的“Unicode 文本”）。工作簿读表头认得最多的一个工作表，隐藏和
+被筛选掉的行同样读取；还有工作表也像名录的，报告里会列出，不读取。
+
+退出码：0 全部导入；2 部分行有问题，或另有像名录的工作表没有读取；1 一行也没有导入。`,
 		Args:         cobra.ArbitraryArgs, // an unknown kind of list is answered below, in Chinese
 		SilenceUsage: true, SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,7 +57,7 @@ func Command(app core.App, now func() time.Time) *cobra.Command {
 	areas := &cobra.Command{
 		Use:   "areas [文件] [选项]",
 		Short: "导入区划（区、街道、镇乡、社区、村、园区、商圈、楼宇、专业市场）",
-		Long: `导入区划。文件为 CSV，列为 code（代码）、name（名称）、parent_code（上级代码）、kind（类别）：
+		Long: `导入区划。文件为 .xlsx 或 CSV，列为 code（代码）、name（名称）、parent_code（上级代码）、kind（类别）：
   district 区 · street 街道 · town 镇乡 · community 社区 · village 村
   park 园区 · business_circle 商圈 · building 楼宇 · market 专业市场
 行的先后不限。按代码匹配；改名或调整上级的，原来的名称保留为一行历史。文件里没有的区划不改动。`,
@@ -71,8 +74,8 @@ func Command(app core.App, now func() time.Time) *cobra.Command {
 	areas.Flags().BoolVar(&wanzhou, "wanzhou", false, "导入内置的万州区区划，不用文件")
 	enterprises := &cobra.Command{
 		Use:   "enterprises 文件 [选项]",
-		Short: "导入市场主体名录（市场监管部门导出的 CSV）",
-		Long: `导入市场监管部门导出的市场主体名录。文件为 CSV，编码可为 UTF-8、GBK（GB18030）或 Excel 的“Unicode 文本”。
+		Short: "导入市场主体名录（市场监管部门导出的 Excel 或 CSV）",
+		Long: `导入市场监管部门导出的市场主体名录。文件为 .xlsx 或 CSV。
 表头：统一社会信用代码、名称（这两列必需），主体类型、行业代码、住所、法定代表人、联系电话、成立日期、登记状态、所属镇街、所属社区；
 企业名称、字号名称、经营者、经营场所、经营状态等常见写法也认得。
 
@@ -80,8 +83,8 @@ func Command(app core.App, now func() time.Time) *cobra.Command {
 电话、网格等只在原来空着时补上，现场采集的内容和人工定的网格不会被覆盖。网格取该社区唯一的网格，否则为“待分配”。
 文件里没有的主体不改动。`,
 		Example: `  gangwan import enterprises 市场主体.csv --dry-run   # 先看会有哪些变化，不写入
-  gangwan import enterprises 市场主体.csv
-  gangwan import enterprises 市场主体.csv.errors.csv  # 改好有问题的行后再导入`,
+  gangwan import enterprises 市场主体.xlsx
+  gangwan import enterprises 市场主体.xlsx.errors.csv  # 改好有问题的行后再导入`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runFile(cmd, app, args, ImportEnterprises, Options{Now: now, DryRun: dryRun})
 		},
@@ -189,7 +192,7 @@ func run(cmd *cobra.Command, app core.App, path string, r io.Reader, do importFu
 		return ExitError{exitNothing}
 	}
 	report.Print(cmd.OutOrStdout())
-	if report.Bad > 0 {
+	if report.Bad+len(report.UnreadSheets) > 0 {
 		return ExitError{exitSomeBad}
 	}
 	return nil

@@ -131,18 +131,29 @@ func refusal(err error) *rowError {
 // open reads a file and holds it to the columns; the report begins with what was found.
 func open(r io.Reader, columns []column) (*table, layout, Report, error) {
 	report := newReport()
-	t, err := readTable(r, known(columns))
+	t, err := readTable(r, columns)
 	if err != nil {
 		return nil, layout{}, report, err
 	}
 	l := layOut(t.Header, columns)
 	report.Encoding, report.Separator, report.Header = t.Encoding, separatorName(t.Separator), t.Header
+	report.Sheet, report.UnreadSheets = t.Sheet, t.Unread
 	if err := l.require(t.Header, columns); err != nil {
 		return nil, l, report, err
 	}
 	report.Read, report.UnknownColumns = len(t.Rows), l.unknown
 	if len(t.Rows) == 0 {
 		return nil, l, report, &hooks.Error{Code: CodeNothingRead, Message: "文件只有表头，没有可导入的行"}
+	}
+	for _, row := range t.Rows {
+		if row.Hidden && row.Problem == nil {
+			report.Warnings["hidden_row"]++
+		}
+		if t.Date1904 {
+			for _, i := range l.at["founded_on"] {
+				row.Cells[i] = from1904(row.Cells[i])
+			}
+		}
 	}
 	return t, l, report, nil
 }

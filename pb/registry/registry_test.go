@@ -252,10 +252,8 @@ func TestAFileThatCannotBeReadIsRefusedWholeWithACode(t *testing.T) {
 	big5 := string([]byte{0xb2, 0xce, 0xa4, 0x40, 0xab, 0x48, 0xa5, 0xce, 0xa5, 0x4e, 0xbd, 0x58, ',', 0xa6, 0x57, 0xba, 0xd9, '\n', '9', '1', ',', 0xa4, 0xa4, '\n'})
 	bareUTF16 := string(bytes.Join([][]byte{{'a', 0, ',', 0}, {0x0d, 0x54}}, nil))
 	for what, c := range map[string]struct{ content, code, says string }{
-		"an xlsx by mistake":    {"PK\x03\x04\x14\x00", CodeNotCSV, "xlsx"},
-		"an xls by mistake":     {"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", CodeNotCSV, "xls"},
-		"an xls that is a page": {"<html><table>", CodeNotCSV, "网页"},
-		"a PDF":                 {"%PDF-1.7", CodeNotCSV, "PDF"},
+		"an xls that is a page": {"<html><table>", CodeNotTable, "网页"},
+		"a PDF":                 {"%PDF-1.7", CodeNotTable, "PDF"},
 		"Big5":                  {big5, CodeBadEncoding, "编码"},
 		"UTF-16 without a mark": {bareUTF16, CodeBadEncoding, "UTF-16"},
 		"bytes of no encoding":  {"\xff\x80\xff\x81,\xff\xff\n\x80\xff,\xff\n", CodeBadEncoding, "编码"},

@@ -15,7 +15,10 @@ type Report struct {
 	DryRun    bool
 	Encoding  string
 	Separator string
-	Took      time.Duration
+	// Sheet is the one that was read of a workbook; UnreadSheets have the columns too and were left alone.
+	Sheet        string
+	UnreadSheets []string
+	Took         time.Duration
 
 	Read      int // rows that are not blank, below the header
 	New       int
@@ -105,6 +108,7 @@ var warningLabels = map[string]string{
 	"industry":         "行业代码无法识别（留空）",
 	"registry_status":  "登记状态不在已知范围内（按正常处理）",
 	"phone":            "联系电话无法识别（留空）",
+	"hidden_row":       "工作表中隐藏或被筛选掉的行（同样读取）",
 }
 
 var whyLabels = map[string]string{
@@ -122,7 +126,11 @@ func (r *Report) Print(w io.Writer) {
 	if r.DryRun {
 		head = what + "导入试运行（没有写入任何数据）"
 	}
-	p("%s：%s，%s分隔，用时 %s", head, r.Encoding, r.Separator, r.Took.Round(100*time.Millisecond))
+	source := r.Encoding + "，" + r.Separator + "分隔"
+	if r.Sheet != "" {
+		source = "Excel 工作簿，工作表“" + r.Sheet + "”"
+	}
+	p("%s：%s，用时 %s", head, source, r.Took.Round(100*time.Millisecond))
 	p("  读取     %8d 行", r.Read)
 	p("  新增     %8d %s", r.New, unit)
 	p("  变更     %8d %s%s", r.Changed, unit, list(r.ChangedFields, fieldLabels, 20))
@@ -147,6 +155,9 @@ func (r *Report) Print(w io.Writer) {
 	}
 	if len(r.UnknownCommunities) > 0 {
 		p("区划中找不到的社区%s", list(r.UnknownCommunities, nil, 10))
+	}
+	if len(r.UnreadSheets) > 0 {
+		p("还有工作表也像名录，没有读取，请各自另存为文件再导入：%s", shorten(strings.Join(r.UnreadSheets, "、"), 200))
 	}
 	if len(r.MissingColumns) > 0 {
 		p("文件没有这些列，相应内容未更新：%s", strings.Join(r.MissingColumns, "、"))

@@ -17,7 +17,8 @@ import (
 
 // What makes a whole file unusable: nothing of it is written.
 const (
-	CodeNotCSV        = "not_csv"
+	CodeNotTable      = "not_a_table"
+	CodeProtected     = "password_protected"
 	CodeBadEncoding   = "bad_encoding"
 	CodeMissingColumn = "missing_column"
 	CodeNothingRead   = "nothing_read"
@@ -39,14 +40,19 @@ const (
 type table struct {
 	Encoding  string
 	Separator rune
-	Header    []string
-	Rows      []tableRow
+	// Sheet is the one read of a workbook, Unread are others that have the columns too. A CSV file has neither.
+	Sheet    string
+	Unread   []string
+	Date1904 bool
+	Header   []string
+	Rows     []tableRow
 }
 
 type tableRow struct {
 	Line    int
 	Cells   []string
 	Problem *rowError
+	Hidden  bool // by hand or by a filter
 }
 
 // rowError is why one row cannot be taken.
@@ -56,15 +62,18 @@ func rowErrorf(code, format string, args ...any) *rowError {
 	return &rowError{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// readTable reads a file whole. recognise counts the columns it knows in a line: the line with the most is the header, the
-// separator that yields the most is the separator.
-func readTable(r io.Reader, recognise func(cells []string) int) (*table, error) {
+// readTable reads a file whole, .xlsx or CSV by its first bytes. The line in which most of the columns are known is the
+// header, the separator that yields the most is the separator.
+func readTable(r io.Reader, columns []column) (*table, error) {
 	raw, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
 		return nil, &hooks.Error{Code: CodeUnreadable, Message: "文件读取失败：" + err.Error()}
 	}
 	if len(raw) > maxFile {
 		return nil, &hooks.Error{Code: CodeTooLarge, Message: fmt.Sprintf("文件超过 %d MB，请分成几个文件导入", maxFile>>20)}
+	}
+	if bytes.HasPrefix(raw, []byte("PK\x03\x04")) {
+		return readWorkbook(raw, columns)
 	}
 	if err := refuseOtherFormats(raw); err != nil {
 		return nil, err
@@ -91,7 +100,7 @@ func readTable(r io.Reader, recognise func(cells []string) int) (*table, error) 
 			if !ok {
 				break
 			}
-			if n := recognise(row.Cells); n > best {
+			if n := known(columns)(row.Cells); n > best {
 				best, headerAt, t.Separator, t.Header = n, s, sep, row.Cells
 			}
 		}
@@ -135,20 +144,39 @@ func (r *tableRow) fit(columns int) {
 			r.Problem = rowErrorf("bad_character", "含有无法识别的字符（乱码）")
 			return
 		}
+		if brokenFormula(c) {
+			r.Problem = rowErrorf("cell_error", "单元格是 Excel 的错误值 %s，公式没有算出结果", c)
+			return
+		}
 	}
 }
 
+// brokenFormula tells what Excel shows for a formula that failed. A look-up that found nothing (#N/A) is an empty cell.
+func brokenFormula(cell string) bool {
+	return strings.HasPrefix(cell, "#") && slices.Contains([]string{"#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#GETTING_DATA"}, strings.TrimSpace(cell))
+}
+
+func notTable(name string) error {
+	return &hooks.Error{Code: CodeNotTable, Message: "这是" + name + "，不是 .xlsx 也不是 CSV。请用 Excel 或 WPS 打开，另存为“Excel 工作簿（.xlsx）”再导入"}
+}
+
+// encryptedPackage is the part in which Excel keeps a workbook that has a password, as its container names it.
+var encryptedPackage = []byte("E\x00n\x00c\x00r\x00y\x00p\x00t\x00e\x00d\x00P\x00a\x00c\x00k\x00a\x00g\x00e\x00")
+
 func refuseOtherFormats(raw []byte) error {
+	if bytes.HasPrefix(raw, []byte("\xd0\xcf\x11\xe0")) && bytes.Contains(raw, encryptedPackage) {
+		return &hooks.Error{Code: CodeProtected, Message: "工作簿设有打开密码，无法读取。请用 Excel 或 WPS 打开，取消打开密码后另存为 .xlsx 再导入"}
+	}
 	head := string(bytes.TrimLeft(bytes.TrimPrefix(raw[:min(len(raw), 512)], []byte("\xef\xbb\xbf")), " \t\r\n"))
 	for _, f := range []struct{ magic, name string }{
-		{"PK\x03\x04", "Excel 工作簿（.xlsx）或压缩包"},
 		{"\xd0\xcf\x11\xe0", "旧版 Excel 工作簿（.xls）"},
+		{"PK\x05\x06", "空的压缩包"},
 		{"%pdf", "PDF 文件"},
 		{"\x1f\x8b", "压缩包（gzip）"},
 		{"<!doctype", "网页"}, {"<html", "网页（有些系统导出的 .xls 其实是网页）"}, {"<table", "网页表格"}, {"<?xml", "XML 文件"}, {"<meta", "网页"},
 	} {
 		if len(head) >= len(f.magic) && (head[:len(f.magic)] == f.magic || strings.EqualFold(head[:len(f.magic)], f.magic)) {
-			return &hooks.Error{Code: CodeNotCSV, Message: "这是" + f.name + "，不是 CSV。请用 Excel 或 WPS 打开，另存为“CSV UTF-8（逗号分隔）”再导入"}
+			return notTable(f.name)
 		}
 	}
 	return nil
