@@ -51,6 +51,10 @@ var catalogue = map[string]string{
 	"slow_down":                "请求过于频繁，请稍后再试",
 	"feed_broken":              "服务器的变更记录不完整，已停止接收上报，请管理员重启服务（启动时会补齐）；手机里的记录请保留",
 	"internal":                 "服务器出错，请稍后再试；未上报的记录仍在手机里",
+	// accounts
+	"password_length": "新密码至少 8 位，最多 70 个字节",
+	"wrong_password":  "原密码不正确",
+	"password_same":   "新密码不能与原密码相同",
 	// mutations
 	"bad_mutation":       "这条上报无法识别",
 	"mutation_reused":    "同一上报编号已用于其他内容",

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 
@@ -18,6 +17,7 @@ import (
 
 	"gangwan/hooks"
 	"gangwan/pb/demo"
+	"gangwan/pb/fieldapp"
 	"gangwan/pb/fieldsync"
 	"gangwan/pb/registry"
 	_ "gangwan/pb_migrations"
@@ -42,7 +42,7 @@ func main() {
 	root.Version = version
 	serve := pbcmd.NewServeCommand(app, true)
 	// By the command, not with the rules: the demo serves too, while it makes a season in minutes by a clock of its own.
-	serve.PreRun = func(*cobra.Command, []string) { bindSchedule(app, ticking) }
+	serve.PreRun = func(*cobra.Command, []string) { pipeline.BindSchedule(app, ticking, runPipeline) }
 	imports := registry.Command(app, clock)
 	root.AddCommand(
 		serve,
@@ -128,16 +128,12 @@ func isDemo(args []string) bool {
 	return false
 }
 
-// bind attaches domain rules, sync and portal to the app.
+// bind attaches domain rules, sync, phone app and portal to the app.
 func bind(app core.App, clock hooks.Clock) {
 	hooks.Bind(app, clock)
 	fieldsync.Bind(app, clock)
 	reports.BindPortal(app, clock)
-	// The phone app's place; until it is there, whoever opens the bare address finds the portal.
-	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
-		se.Router.GET("/{$}", func(e *core.RequestEvent) error { return e.Redirect(http.StatusFound, "/reports") })
-		return se.Next()
-	})
+	fieldapp.Bind(app)
 }
 
 // runPipeline is the one way figures are made, by hand, at night and in the demo.
@@ -146,13 +142,6 @@ func runPipeline(ctx context.Context, app core.App, opts pipeline.Options) (pipe
 		return reports.Render(ctx, in.MartsPath, in.OutDir)
 	}
 	return pipeline.Run(ctx, app, opts)
-}
-
-// bindSchedule has the figures made every night while the app serves.
-func bindSchedule(app core.App, clock clockwork.Clock) {
-	pipeline.BindSchedule(app, clock, func(ctx context.Context, opts pipeline.Options) (pipeline.Result, error) {
-		return runPipeline(ctx, app, opts)
-	})
 }
 
 func pipelineCommand(app core.App, clock hooks.Clock) *cobra.Command {

@@ -24,7 +24,7 @@ import (
 // which phones happened to reach the server; so the same seed ends in the same figures.
 
 const (
-	visitsPerDay = 3.76 // per phone and calendar day: 20,000 and some at the defaults
+	visitsPerDay = 2.82 // per phone and calendar day: 20,000 and some at the defaults
 	lateShare    = 0.105
 	lateAfter    = 48 * time.Hour
 	awayDays     = 4 // days in a row without a signal; what was captured on all but the last of them arrives late
@@ -32,7 +32,7 @@ const (
 
 // tally is what the phones captured, as they know it themselves; the database must say the same.
 type tally struct {
-	Visits, Late, Photos, Signatures, Enterprises, Updates, Demands, Matches, Events int
+	Visits, Late, Photos, Signatures, Enterprises, Updates, Demands, Matches, Events, Loans int
 	Applied, Conflicts, Rejected, Duplicates                                         int
 	Reassigned, Moved, Closed, Confirmed, Reviewed                                   int
 }
@@ -319,6 +319,7 @@ func (s *story) total() tally {
 		t.Demands += x.Demands
 		t.Matches += x.Matches
 		t.Events += x.Events
+		t.Loans += x.Loans
 	}
 	for _, w := range s.workers {
 		add(w.captain)

@@ -51,7 +51,7 @@ func (h *history) run(steps int) {
 	for range steps {
 		h.time = h.time.Add(time.Duration(h.r.IntN(7200)) * time.Second)
 		p := pick(h.r, h.phones)
-		switch h.r.IntN(16) {
+		switch h.r.IntN(18) {
 		case 0, 1, 2:
 			h.visit(p, pick(h.r, enterprises))
 		case 3:
@@ -93,6 +93,11 @@ func (h *history) run(steps int) {
 			}
 		case 13:
 			h.partial(p)
+		case 14:
+			id, bank := h.id()[:15], pick(h.r, []string{"banka0000000000", "bankb0000000000"})
+			h.sql(fmt.Sprintf(`INSERT INTO loans (id, bank, harbour, amount) VALUES ('%s', '%s', '%s', 1)`, id, bank, pick(h.r, append(harbours, ""))))
+		case 15:
+			h.sql(fmt.Sprintf(`UPDATE harbours SET host_bank = '%s' WHERE id = '%s'`, pick(h.r, []string{"banka0000000000", "bankb0000000000"}), pick(h.r, harbours)))
 		default:
 			p.pull([]int{0, 1, 3}[h.r.IntN(3)])
 		}
