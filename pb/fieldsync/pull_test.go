@@ -277,3 +277,27 @@ func TestBadCallsAreToldWhatIsWrongInChinese(t *testing.T) {
 		t.Fatal("half-written")
 	}
 }
+
+func TestAHarbourSeesTheLoansOfItsHostBankAndABankItsOwn(t *testing.T) {
+	d := newDistrict(t)
+	counter, deskA, deskB, worker := d.phone("counter"), d.phone("deskA"), d.phone("deskB"), d.phone("worker1")
+	loan := func(id, bank string) string {
+		d.save("loans", map[string]any{"id": id, "bank": bank, "harbour": "harbour1000000a", "enterprise": "ent100000000000", "amount": 1000, "disbursed_on": "2026-01-01 16:00:00.000Z"})
+		return "loans/" + id
+	}
+	ofA, ofB := loan("loana0000000000", "banka0000000000"), loan("loanb0000000000", "bankb0000000000")
+	see := func(when string, p *phone, a, b bool) {
+		t.Helper()
+		p.pull(0)
+		if p.holds(ofA) != a || p.holds(ofB) != b {
+			t.Errorf("%s, %s: holds A's loan %t and B's %t", when, p.user, p.holds(ofA), p.holds(ofB))
+		}
+	}
+	see("at first", counter, true, false)
+	see("at first", deskA, true, false)
+	see("at first", deskB, false, true)
+	see("at first", worker, false, false)
+	d.edit("harbours", "harbour1000000a", map[string]any{"host_bank": "bankb0000000000"})
+	see("another host bank", counter, false, true)
+	see("another host bank", deskA, true, false)
+}
