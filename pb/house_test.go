@@ -17,6 +17,7 @@ var house = map[string]struct {
 	"gangwan/hooks":                   {nil, "the domain imports none of ours; anyone may import it"},
 	"gangwan/pb_migrations":           {nil, "a migration is frozen: it must not change when the domain does"},
 	"gangwan/pb/fieldsync":            {[]string{"gangwan/hooks"}, "sync knows the domain and nothing else of ours"},
+	"gangwan/pb/console":              {nil, "it only arranges what PocketBase shows"},
 	"gangwan/pb/fieldapp":             {[]string{"gangwan/hooks"}, "the app talks to the server as any client does"},
 	"gangwan/pb/registry":             {[]string{"gangwan/hooks"}, "imports know the domain and nothing else of ours"},
 	"gangwan/pipeline":                {[]string{"gangwan/hooks"}, "the pipeline reads the feed table by SQL: its columns are the contract"},

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gangwan/hooks"
+	"gangwan/pb/console"
 	"gangwan/pb/demo"
 	"gangwan/pb/fieldapp"
 	"gangwan/pb/fieldsync"
@@ -133,6 +134,7 @@ func bind(app core.App, clock hooks.Clock) {
 	hooks.Bind(app, clock)
 	fieldsync.Bind(app, clock)
 	reports.BindPortal(app, clock)
+	console.Bind(app)
 	fieldapp.Bind(app)
 }
 

@@ -1,8 +1,6 @@
 package pb_migrations
 
-import (
-	"github.com/pocketbase/pocketbase/core"
-)
+import "github.com/pocketbase/pocketbase/core"
 
 // A run that a shutdown stopped is no failure: it needs no person, and the next start makes it good.
 func init() {

@@ -33,8 +33,8 @@ const (
 // tally is what the phones captured, as they know it themselves; the database must say the same.
 type tally struct {
 	Visits, Late, Photos, Signatures, Enterprises, Updates, Demands, Matches, Events, Loans int
-	Applied, Conflicts, Rejected, Duplicates                                         int
-	Reassigned, Moved, Closed, Confirmed, Reviewed                                   int
+	Applied, Conflicts, Rejected, Duplicates                                                int
+	Reassigned, Moved, Closed, Confirmed, Reviewed                                          int
 }
 
 type story struct {

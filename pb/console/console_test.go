@@ -1,0 +1,148 @@
+package console
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pocketbase/pocketbase/core"
+	_ "github.com/pocketbase/pocketbase/migrations"
+
+	_ "gangwan/pb_migrations"
+)
+
+func openApp(t *testing.T) core.App {
+	t.Helper()
+	app := core.NewBaseApp(core.BaseAppConfig{DataDir: t.TempDir()})
+	if err := app.Bootstrap(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = app.ResetBootstrapState() })
+	if err := app.RunAllMigrations(); err != nil {
+		t.Fatal(err)
+	}
+	return app
+}
+
+func TestEveryCollectionHasItsPlaceAndChineseNameInTheConsole(t *testing.T) {
+	script, err := files.ReadFile("main.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	collections, err := openApp(t).FindAllCollections()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, c := range collections {
+		known[c.Name] = true
+		if !c.System && !strings.Contains(string(script), " "+c.Name+`: "`) {
+			t.Errorf("%s has no place in main.js", c.Name)
+		}
+	}
+	for _, part := range strings.Split(string(script), `: "`) {
+		name := part[strings.LastIndexAny(part, " {")+1:]
+		if strings.Contains(part, "content") || strings.ContainsAny(name, `"`) || name == "" {
+			continue
+		}
+		if !known[name] {
+			t.Errorf("main.js names %q, which is no collection", name)
+		}
+	}
+}
+
+func TestEveryFieldOfTheConsoleIsExplainedInChinese(t *testing.T) {
+	collections, err := openApp(t).FindAllCollections()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := map[string]bool{"id": true, "created": true, "updated": true, "email": true, "emailVisibility": true, "verified": true, "password": true, "tokenKey": true}
+	for _, c := range collections {
+		if c.System || c.IsView() {
+			continue
+		}
+		for _, f := range c.Fields {
+			if plain[f.GetName()] {
+				continue
+			}
+			help := ""
+			switch v := f.(type) {
+			case *core.TextField:
+				help = v.Help
+			case *core.NumberField:
+				help = v.Help
+			case *core.BoolField:
+				help = v.Help
+			case *core.DateField:
+				help = v.Help
+			case *core.SelectField:
+				help = v.Help
+			case *core.RelationField:
+				help = v.Help
+			case *core.FileField:
+				help = v.Help
+			case *core.JSONField:
+				help = v.Help
+			case *core.GeoPointField:
+				help = v.Help
+			case *core.EditorField:
+				help = v.Help
+			}
+			if help == "" {
+				t.Errorf("%s.%s has no help", c.Name, f.GetName())
+			}
+		}
+	}
+}
+
+// 2026-10-01 to 07 is a holiday, Saturday 10 October a working day (调休).
+func TestOverdueDemandsCountWorkingDaysByTheCalendar(t *testing.T) {
+	app := openApp(t)
+	run := func(sql string) {
+		t.Helper()
+		if _, err := app.DB().NewQuery(sql).Execute(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, day := range []string{"01", "02", "03", "04", "05", "06", "07"} {
+		run(`INSERT INTO holidays (id, day, kind) VALUES ('holiday0000000` + day[1:] + `', '2026-10-` + day + `', 'holiday')`)
+	}
+	run(`INSERT INTO holidays (id, day, kind) VALUES ('workday00000010', '2026-10-10', 'workday')`)
+	run(`INSERT INTO parameters (id, code, value, "from") VALUES ('param0000000001', 'sla.contact_days', '4', '2027-01-01 00:00:00.000Z')`) // not yet in force
+	// Wednesday 30 September, 9 o'clock in Shanghai.
+	run(`INSERT INTO demands (id, number, stage, captured_at, amount) VALUES ('demand000000001', 'XQ1', 'captured', '2026-09-30 01:00:00.000Z', 1)`)
+	run(`INSERT INTO demands (id, number, stage, captured_at, accepted_at, amount) VALUES ('demand000000002', 'XQ2', 'matched', '2026-09-30 01:00:00.000Z', '2026-09-30 01:00:00.000Z', 1)`)
+	run(`INSERT INTO demand_matches (id, demand, bank, matched_at, result) VALUES ('match0000000001', 'demand000000002', 'bank00000000001', '2026-09-30 01:00:00.000Z', 'pending')`)
+	over := func(now string) map[string]int {
+		t.Helper()
+		run(`UPDATE sync_clock SET now = '` + now + `'`)
+		var rows []struct {
+			Number   string `db:"number"`
+			Step     string `db:"step"`
+			OverDays int    `db:"over_days"`
+		}
+		if err := app.DB().NewQuery(`SELECT d.number, o.step, o.over_days FROM overdue_demands o JOIN demands d ON d.id = o.demand`).All(&rows); err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]int{}
+		for _, r := range rows {
+			out[r.Number+r.Step] = r.OverDays
+		}
+		return out
+	}
+	if got := over("2026-10-08 15:59:00.000Z"); len(got) != 0 {
+		t.Error("the first working day after 30 September is Thursday 8 October, due at its end:", got)
+	}
+	if got := over("2026-10-08 16:01:00.000Z"); got["XQ1首问受理"] != 1 || len(got) != 1 {
+		t.Error("on the ninth the first is one working day over:", got)
+	}
+	if got := over("2026-10-10 02:00:00.000Z"); got["XQ1首问受理"] != 2 || len(got) != 1 {
+		t.Error("the tenth, a Saturday, is a working day, the bank's third and last:", got)
+	}
+	if got := over("2026-10-12 02:00:00.000Z"); got["XQ1首问受理"] != 3 || got["XQ2银行联系"] != 1 {
+		t.Error("Sunday does not count, Monday does:", got)
+	}
+	run(`UPDATE demands SET stage = 'withdrawn' WHERE id = 'demand000000002'`)
+	if got := over("2026-10-12 02:00:00.000Z"); len(got) != 1 {
+		t.Error("what is withdrawn is nobody's duty:", got)
+	}
+}

@@ -1,0 +1,28 @@
+// The console in the order of a working day, with Chinese names beside the collections' own.
+const groups = [
+  ["要办的事", { overdue_demands: "逾期需求", unassigned_enterprises: "待分配企业", unconfirmed_finds: "现场发现待确认", sync_rejections: "被退回的上报", sync_conflicts: "冲突", report_runs: "统计运行记录" }],
+  ["走访与需求", { enterprises: "市场主体", visits: "走访", photos: "照片", demands: "融资需求", demand_matches: "融资对接", demand_events: "需求进展", loans: "贷款" }],
+  ["人员与设备", { users: "用户", assignments: "网格分配", devices: "设备" }],
+  ["港湾与区划", { harbours: "金融服务港湾", banks: "金融机构", grids: "网格", areas: "行政区划" }],
+  ["手册与参数", { policies: "金融政策宣传手册", products: "产品和服务手册", parameters: "参数", holidays: "节假日与调休" }],
+  ["记录", { read_log: "查看与导出记录", scope_history: "归属历史" }],
+];
+
+const order = groups.flatMap(([, members]) => Object.keys(members));
+const place = (c) => (c.system ? order.length + 1 : order.indexOf(c.name) < 0 ? order.length : order.indexOf(c.name));
+
+app.utils.sortedCollectionsByType = (collections = []) =>
+  app.utils.sortedCollections(collections).sort((a, b) => place(a) - place(b));
+
+const style = document.createElement("style");
+style.textContent = groups
+  .map(([title, members]) => {
+    const names = Object.keys(members);
+    const labels = names.map((n) => `.collections-list .nav-item[title="${n}"] .txt::before { content: "${members[n]}"; display: block; font-size: 14px; line-height: 1.3; }`);
+    const head = `.nav-group-regular-collections .nav-item[title="${names[0]}"] { margin-top: 30px; position: relative; overflow: visible; }
+.nav-group-regular-collections .nav-item[title="${names[0]}"]::before { content: "${title}"; position: absolute; left: 6px; top: -22px; font-size: 12px; font-weight: 600; opacity: .6; }`;
+    return labels.join("\n") + "\n" + head;
+  })
+  .join("\n");
+style.textContent += ".collections-list .nav-item .txt { font-size: 11px; line-height: 1.2; }";
+document.head.appendChild(style);
