@@ -4,7 +4,7 @@ BIN := bin/gangwan
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ARGS ?=
 
-.PHONY: help build demo test generate oracle bench lint
+.PHONY: help build app demo test generate oracle bench lint screenshots
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -13,11 +13,22 @@ build: ## bin/gangwan (the first build takes a minute or two)
 	@echo "building $(BIN) …"
 	@go build -o $(BIN) ./pb
 
+app: pb/fieldapp/node_modules ## build the phone app into pb/fieldapp/dist (committed: the demo needs no node)
+	cd pb/fieldapp && npx vite build
+
+pb/fieldapp/node_modules: pb/fieldapp/package-lock.json
+	cd pb/fieldapp && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
 demo: build ## a whole district in ./demo_data, served until Ctrl-C; make demo ARGS=--exit ends by itself
 	$(BIN) demo $(ARGS)
 
-generate: ## write what derives from migrations and forms
+generate: ## write what derives from migrations and forms, and what is built from it
 	go run ./pb/generate
+	@$(MAKE) --no-print-directory app
+
+screenshots: build pb/fieldapp/node_modules ## the pictures of the README, from a small demo
+	cd pb/fieldapp && npx vitest run --project screenshots
 
 oracle: ## compute a published run again by the oracle: make oracle DIR=./demo_data
 	go run ./pipeline/oracle/compare $(or $(DIR),./demo_data)
@@ -26,10 +37,11 @@ bench: ## the long runs: pushes, imports, nights, rendering (minutes)
 	go test -run '^$$' -bench . -benchtime 1x ./pipeline ./reports
 	go test -run '^$$' -bench . -benchtime 20000x ./pb/fieldsync ./pb/registry
 
-lint:
+lint: pb/fieldapp/node_modules
 	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted"; exit 1; fi
 	go vet ./...
 	go run $(STATICCHECK) ./...
+	cd pb/fieldapp && npx vue-tsc --noEmit
 
 test: ## vet, linters, all tests; ends with what passed
 	@pb/test.sh

@@ -29,7 +29,7 @@ var retryWaits = []time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Mi
 type schedule struct {
 	app    core.App
 	clock  clockwork.Clock
-	run    func(context.Context, Options) (Result, error)
+	run    func(context.Context, core.App, Options) (Result, error)
 	ctx    context.Context
 	cancel context.CancelFunc
 	stop   chan struct{} // closed when no new step may start
@@ -39,7 +39,7 @@ type schedule struct {
 // BindSchedule has run make each day's figures in the night that follows it, at 01:30 in Shanghai by clock, while the
 // app serves; also those that were missed or failed. run gets the date, the clock, a Log that writes to the app's
 // logger, and a context that ends when the server is stopped; it is Run, with a Render.
-func BindSchedule(app core.App, clock clockwork.Clock, run func(context.Context, Options) (Result, error)) {
+func BindSchedule(app core.App, clock clockwork.Clock, run func(context.Context, core.App, Options) (Result, error)) {
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
 		if err := se.Next(); err != nil { // no port, no schedule: the port may be taken by the server that has one
 			return err
@@ -130,7 +130,7 @@ func (s *schedule) make(date string) (published bool) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	log := s.app.Logger().With("date", date)
-	r, err := s.run(ctx, Options{Date: date, Now: s.clock.Now, Log: func(e Event) {
+	r, err := s.run(ctx, s.app, Options{Date: date, Now: s.clock.Now, Log: func(e Event) {
 		// Each event begins a step, so the one before it has ended: here a run can be called off with nothing torn.
 		if s.stopping() && e.Step != "done" {
 			cancel()

@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
 
@@ -99,6 +102,7 @@ func (p *portal) refuse(e *core.RequestEvent, err error) error {
 // view is what every page of the portal is drawn from.
 type view struct {
 	Title, Text string
+	Notice      string // why last night's figures are not there
 	Reader      *reader
 	Form, Next  string
 	Identity    string
@@ -109,6 +113,7 @@ type view struct {
 	Dates       []string
 	Groups      []listGroup
 	Runs        []runLine
+	Missed      []string
 }
 
 type listGroup struct {
@@ -280,7 +285,58 @@ func (p *portal) home(e *core.RequestEvent, r *reader) error {
 }
 
 func (p *portal) empty(e *core.RequestEvent, r *reader) error {
-	return p.message(e, http.StatusOK, r, "还没有发布的报告", "统计在每天凌晨1时30分运行，检查通过后发布前一天的报告，请届时再来。")
+	notice, err := p.notice(e.App, r)
+	if err != nil {
+		return err
+	}
+	return p.message(e, http.StatusOK, r, "还没有发布的报告", notice+"统计在每天凌晨1时30分运行，检查通过后发布前一天的报告，请届时再来。")
+}
+
+// lastNight is the day whose figures should be there: they are made in the night after it, at 01:30 in Shanghai.
+func lastNight(now time.Time) string { return hooks.Day(now.Add(-25*time.Hour - 30*time.Minute)) }
+
+// notice says in words that last night's figures did not come, and why; "" when they did. A street reads that it is so,
+// the district also what the run said.
+func (p *portal) notice(app core.App, r *reader) (string, error) {
+	shown, err := p.store.current()
+	if err != nil && !errors.Is(err, errNoRun) {
+		return "", err
+	}
+	date := lastNight(p.now())
+	behind := shown.Date < date
+	runs, err := app.FindRecordsByFilter("report_runs", "date = {:date} && provisional = false", "-@rowid", 1, 0, dbx.Params{"date": date})
+	if err != nil {
+		return "", err
+	}
+	status, message := "missing", ""
+	if len(runs) > 0 {
+		status, message = runs[0].GetString("status"), runs[0].GetString("message")
+	}
+	said := dayWords(date) + "的统计"
+	switch {
+	case status == "published" || !behind && (status == "running" || status == "missing") || shown.Date == "" && status == "missing":
+		return "", nil
+	case status == "missing":
+		said += "没有运行（凌晨1时30分以后服务未开启）。"
+	case status == "running":
+		said += "正在运行，请稍后刷新。"
+	case status == "blocked":
+		said += "没有通过检查，未发布。"
+	case status == "stopped":
+		said += "因服务关闭而停下，服务再次启动后自动补做。"
+	default:
+		said += "失败，未发布。"
+	}
+	switch {
+	case !behind:
+		said += "报告仍是此前生成的。"
+	case shown.Date != "":
+		said += "现有最新报告为" + dayWords(shown.Date) + "。"
+	}
+	if r.District() && (status == "blocked" || status == "failed") {
+		said += "运行记录：" + message + "。"
+	}
+	return said, nil
 }
 
 // day is the date of the address, or nothing if it is not one: what goes back into a page or an address is never free text.
@@ -327,7 +383,11 @@ func (p *portal) list(e *core.RequestEvent, r *reader) error {
 			row.Conversion = &run.Entries[i]
 		}
 	}
-	v := view{Title: "统计报告", Reader: r, Run: run, Dates: dates, Groups: groups, Status: run.Info.Status}
+	notice, err := p.notice(e.App, r)
+	if err != nil {
+		return err
+	}
+	v := view{Title: "统计报告", Notice: notice, Reader: r, Run: run, Dates: dates, Groups: groups, Status: run.Info.Status}
 	if len(groups[0].Rows)+len(groups[1].Rows)+len(groups[2].Rows) == 0 {
 		v.Text = "这一天没有您可以查看的报告。"
 	}
@@ -346,6 +406,11 @@ func (p *portal) file(e *core.RequestEvent, r *reader) error {
 		return err
 	}
 	entry, ok := run.entry(e.Request.PathValue("file"))
+	book := false
+	if !ok {
+		entry, ok = run.workbook(e.Request.PathValue("file"))
+		book = ok
+	}
 	if !ok {
 		if !r.District() { // which reports exist is not a street's business either
 			return p.notYours(e, r)
@@ -355,6 +420,10 @@ func (p *portal) file(e *core.RequestEvent, r *reader) error {
 	if !r.may(entry) {
 		return p.notYours(e, r)
 	}
+	action := "read"
+	if book {
+		entry.File, action = entry.Workbook, "export"
+	}
 	b, err := run.read(entry)
 	if errors.Is(err, fs.ErrNotExist) {
 		return gone()
@@ -362,17 +431,31 @@ func (p *portal) file(e *core.RequestEvent, r *reader) error {
 	if err != nil {
 		return err
 	}
-	if err := p.logRead(e.App, r, entry.File+" "+run.Date); err != nil {
+	if err := p.logRead(e.App, r, action, entry.File+" "+run.Date); err != nil {
 		return err // a read that cannot be logged does not happen
 	}
+	if book {
+		// The name in which it is filed; programs that know no UTF-8 there take the plain one.
+		e.Response.Header().Set("Content-Disposition", `attachment; filename="`+entry.File+`"; filename*=UTF-8'''`+url.PathEscape(entry.Title+" "+run.Date+".xlsx"))
+		return e.Blob(http.StatusOK, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", b)
+	}
 	return e.HTML(http.StatusOK, string(b))
+}
+
+// workbook finds a report by the name that the index gives its workbook.
+func (p *published) workbook(file string) (Entry, bool) {
+	i := slices.IndexFunc(p.Entries, func(e Entry) bool { return file != "" && e.Workbook == file })
+	if i < 0 || filepath.Base(p.Entries[i].Workbook) != file {
+		return Entry{}, false
+	}
+	return p.Entries[i], true
 }
 
 func (p *portal) notYours(e *core.RequestEvent, r *reader) error {
 	return p.message(e, http.StatusForbidden, r, "不能查看这份报告", "镇街账号只能查看本镇街（"+r.StreetName+"）的报告。")
 }
 
-func (p *portal) logRead(app core.App, r *reader, target string) error {
+func (p *portal) logRead(app core.App, r *reader, action, target string) error {
 	c, err := app.FindCachedCollectionByNameOrId("read_log")
 	if err != nil {
 		return err
@@ -386,7 +469,7 @@ func (p *portal) logRead(app core.App, r *reader, target string) error {
 	if runes := []rune(target); len(runes) > 200 {
 		target = string(runes[:200])
 	}
-	line.Set("action", "read")
+	line.Set("action", action)
 	line.Set("target", target)
 	line.Set("at", hooks.Stored(p.now()))
 	return app.Save(line)
@@ -400,7 +483,7 @@ type runLine struct {
 	Findings                                  []string
 }
 
-var runStatus = []pair{{"running", "运行中"}, {"published", "已发布"}, {"blocked", "未发布（检查未过）"}, {"failed", "失败"}}
+var runStatus = []pair{{"running", "运行中"}, {"published", "已发布"}, {"blocked", "未发布（检查未过）"}, {"failed", "失败"}, {"stopped", "已停止（服务关闭）"}}
 
 func (p *portal) runs(e *core.RequestEvent, r *reader) error {
 	if !r.District() {
@@ -411,6 +494,12 @@ func (p *portal) runs(e *core.RequestEvent, r *reader) error {
 		return err
 	}
 	v := view{Title: "统计运行记录", Reader: r}
+	if v.Notice, err = p.notice(e.App, r); err != nil {
+		return err
+	}
+	if v.Missed, err = p.missed(e.App); err != nil {
+		return err
+	}
 	for _, rec := range records {
 		line := runLine{Date: rec.GetString("date"), RunID: rec.GetString("run_id"), Status: word(runStatus, rec.GetString("status")), Class: rec.GetString("status"),
 			Message: rec.GetString("message"), Seq: rec.GetInt("seq"), Provisional: rec.GetBool("provisional")}
@@ -443,6 +532,22 @@ func (p *portal) runs(e *core.RequestEvent, r *reader) error {
 		v.Text = "还没有运行过统计。统计在每天凌晨1时30分运行。"
 	}
 	return p.show(e, http.StatusOK, "runs.html", v)
+}
+
+// missed are the days of the last two weeks before last night's that have no figures, since there have been any.
+func (p *portal) missed(app core.App) ([]string, error) {
+	var published []string
+	if err := app.DB().NewQuery("SELECT DISTINCT date FROM report_runs WHERE status = 'published' ORDER BY date").Column(&published); err != nil || len(published) == 0 {
+		return nil, err
+	}
+	var out []string
+	for n := 1; n <= 14; n++ {
+		date := lastNight(p.now().AddDate(0, 0, -n))
+		if date > published[0] && !slices.Contains(published, date) {
+			out = append(out, dayWords(date))
+		}
+	}
+	return out, nil
 }
 
 func tookWords(d time.Duration) string {

@@ -448,3 +448,53 @@ func TestTheRunsPageSaysInWordsWhatTheChecksFound(t *testing.T) {
 		t.Error("a finding's sample rows are shown")
 	}
 }
+
+func TestOfficialsReadWhyLastNightsFiguresAreNotThere(t *testing.T) {
+	o := openOffice(t) // 23 November, 9 o'clock
+	official, street := o.signedIn("JR-001"), o.signedIn("13900000002")
+	o.record("report_runs", map[string]any{"date": "2026-11-19", "status": "published", "started_at": "2026-11-19 17:30:00.000Z"})
+	o.publish("2026-11-21")
+	notice := func(b *browser, page string) string {
+		o.Helper()
+		a := b.open(page)
+		o.expect(page, a, 200)
+		if m := regexp.MustCompile(`role="status">([^<]*)<`).FindStringSubmatch(a.body); m != nil {
+			return m[1]
+		}
+		return ""
+	}
+	say := func(what, got, want string) {
+		o.Helper()
+		if got != want {
+			o.Errorf("%s: %q, not %q", what, got, want)
+		}
+	}
+	const day, latest = "2026年11月22日的统计", "现有最新报告为2026年11月21日。"
+	say("no run", notice(street, "/reports/2026-11-21/"), day+"没有运行（凌晨1时30分以后服务未开启）。"+latest)
+	say("no run", notice(official, "/reports/runs"), day+"没有运行（凌晨1时30分以后服务未开启）。"+latest)
+	o.expect("runs", official.open("/reports/runs"), 200, "近两周没有报告的日子：2026年11月21日、2026年11月20日。")
+	o.now = time.Date(2026, 11, 22, 17, 29, 59, 0, time.UTC)
+	say("before 01:30", notice(street, "/reports/2026-11-21/"), "")
+	o.now = o.now.Add(time.Second)
+	for _, c := range []struct{ status, street, district string }{
+		{"running", day + "正在运行，请稍后刷新。" + latest, ""},
+		{"failed", day + "失败，未发布。" + latest, "运行记录：磁盘已满。"},
+		{"blocked", day + "没有通过检查，未发布。" + latest, "运行记录：磁盘已满。"},
+		{"stopped", day + "因服务关闭而停下，服务再次启动后自动补做。" + latest, ""},
+		{"published", "", ""},
+	} {
+		o.record("report_runs", map[string]any{"date": "2026-11-22", "status": c.status, "message": "磁盘已满", "started_at": "2026-11-22 17:30:00.000Z"})
+		say(c.status, notice(street, "/reports/2026-11-21/"), c.street)
+		say(c.status, notice(official, "/reports/2026-11-21/"), c.street+c.district)
+	}
+	o.publish("2026-11-22")
+	o.record("report_runs", map[string]any{"date": "2026-11-22", "status": "failed", "message": "磁盘已满"})
+	say("computed again, failed", notice(street, "/reports/2026-11-22/"), day+"失败，未发布。报告仍是此前生成的。")
+	o.expect("runs", official.open("/reports/runs"), 200, "已停止（服务关闭）")
+}
+
+func TestAFirstNightThatFailedIsToldWhereTheReportsWillBe(t *testing.T) {
+	o := openOffice(t)
+	o.record("report_runs", map[string]any{"date": "2026-11-22", "status": "failed", "message": "磁盘已满", "started_at": "2026-11-22 17:30:00.000Z"})
+	o.expect("district", o.signedIn("JR-001").open("/reports"), 200, "还没有发布的报告", "2026年11月22日的统计失败，未发布。运行记录：磁盘已满。")
+}

@@ -1,0 +1,30 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+
+const app = join(import.meta.dirname, '..')
+
+function files(dir: string): Map<string, string> {
+  const out = new Map<string, string>()
+  for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue
+    const path = join(entry.parentPath, entry.name)
+    out.set(path.slice(dir.length + 1), readFileSync(path).toString('latin1'))
+  }
+  return out
+}
+
+test('what the server serves is what the source builds, byte for byte', async () => {
+  const fresh = mkdtempSync(join(tmpdir(), 'gangwan-dist-'))
+  try {
+    await promisify(execFile)('npx', ['vite', 'build', '--outDir', fresh, '--emptyOutDir', '--logLevel', 'error'], { cwd: app })
+    const [built, committed] = [files(fresh), files(join(app, 'dist'))]
+    expect([...committed.keys()].sort(), 'run make app').toEqual([...built.keys()].sort())
+    for (const [name, content] of built) expect(committed.get(name) === content, `${name} differs: run make app`).toBe(true)
+  } finally {
+    rmSync(fresh, { recursive: true, force: true })
+  }
+})
