@@ -77,22 +77,27 @@ func placeReports(tmp, warehouse, date, runID string) (string, error) {
 	}
 }
 
-// movePointer publishes the run, and forgets runs beyond the last keepRuns made.
+// movePointer publishes the run, and forgets runs beyond the last keepRuns made; what officials open first is never among these.
 func movePointer(dataDir string, r PublishedRun) (Pointer, error) {
 	before, err := ReadPointer(dataDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return before, err
 	}
+	// A past day computed again is published, but what officials open first stays the latest day, and is never forgotten.
 	p := Pointer{PublishedRun: r, Runs: []PublishedRun{r}}
-	for _, old := range before.Runs {
-		if old.RunID != r.RunID && len(p.Runs) < keepRuns {
-			p.Runs = append(p.Runs, old)
-		}
+	room := keepRuns - 1
+	if before.Date > r.Date {
+		p.PublishedRun = before.PublishedRun
+		room--
 	}
-	// A past day computed again is published, but what officials open first stays the latest day.
-	for _, old := range p.Runs {
-		if old.Date > p.Date {
-			p.PublishedRun = old
+	for _, old := range before.Runs {
+		switch {
+		case old.RunID == r.RunID:
+		case old.RunID == p.RunID:
+			p.Runs = append(p.Runs, old)
+		case room > 0:
+			p.Runs = append(p.Runs, old)
+			room--
 		}
 	}
 	return p, writeAtomic(filepath.Join(warehouseDir(dataDir), "current"), func(w io.Writer) error {

@@ -522,3 +522,26 @@ func TestAPastDayComputedAgainDoesNotTakeThePlaceOfTheLatest(t *testing.T) {
 		t.Errorf("the pointer names %s, the runs are %v", p.RunID, p.Runs)
 	}
 }
+
+func TestHoweverManyPastDaysAreComputedTheLatestStaysOnTop(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(warehouseDir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	days := []string{"2026-10-20"}
+	for d := 19; d >= 1; d-- {
+		days = append(days, fmt.Sprintf("2026-10-%02d", d))
+	}
+	for _, day := range days {
+		if _, err := movePointer(dir, PublishedRun{RunID: "run of " + day, Date: day}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := ReadPointer(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Date != "2026-10-20" || len(p.Runs) != keepRuns || p.Runs[0].Date != "2026-10-01" || p.Runs[keepRuns-1].Date != "2026-10-20" {
+		t.Errorf("%s on top of %v", p.Date, p.Runs)
+	}
+}

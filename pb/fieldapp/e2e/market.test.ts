@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Office, shanghaiDay, type Person } from './office'
-import { at, drain, left, signIn, visit, workerReady } from './people'
+import { drain, left, signIn, visit, workerReady } from './people'
 
 let office: Office
 let worker: Person

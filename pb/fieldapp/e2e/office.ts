@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { chromium, type BrowserContext, type Page } from 'playwright-core'
 import { parseFile } from './sheet'
 
-const binary = resolve(import.meta.dirname, '../../../bin/gangwan')
+export const binary = resolve(import.meta.dirname, '../../../bin/gangwan')
 const run = promisify(execFile)
 
 export const password = 'harbour-2026'
@@ -32,8 +32,6 @@ export class Office {
   static async open(): Promise<Office> {
     if (!existsSync(binary)) throw new Error('bin/gangwan is not built: run make build')
     const o = new Office()
-    const port = await freePort()
-    o.url = `http://127.0.0.1:${port}`
     await o.gangwan('superuser', 'upsert', admin, password)
     await o.gangwan('import', 'areas', '--wanzhou')
     await o.start()
@@ -72,6 +70,14 @@ export class Office {
   }
 
   async start(): Promise<void> {
+    await this.serve()
+    const signedIn = await this.call('POST', '/api/collections/_superusers/auth-with-password', { identity: admin, password })
+    this.token = signedIn.token
+  }
+
+  /** Starts the server, at the same address each time, and waits until it answers. */
+  async serve(): Promise<void> {
+    this.url ||= `http://127.0.0.1:${await freePort()}`
     this.server = spawn(binary, ['serve', '--dir', this.dir, '--http', this.url.slice('http://'.length)], { stdio: 'ignore' })
     for (;;) {
       if (this.server.exitCode !== null) throw new Error('the server ended at once')
@@ -79,8 +85,6 @@ export class Office {
       if (healthy) break
       await new Promise((r) => setTimeout(r, 50))
     }
-    const signedIn = await this.call('POST', '/api/collections/_superusers/auth-with-password', { identity: admin, password })
-    this.token = signedIn.token
   }
 
   /** kill -9: nothing is said to anybody, nothing is written any more. */
