@@ -1,11 +1,15 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+
+const resolve = { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } }
 
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', environment: 'node', include: ['src/**/*.test.ts'] } },
+      { resolve, test: { name: 'unit', environment: 'node', include: ['src/**/*.test.ts'] } },
       // One server and one browser at a time: the end-to-end stories share the machine's two cores.
       {
+        resolve,
         test: {
           name: 'e2e', environment: 'node', include: ['e2e/**/*.test.ts'], fileParallelism: false,
           testTimeout: 300_000, hookTimeout: 300_000,

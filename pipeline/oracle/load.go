@@ -46,19 +46,25 @@ type (
 	}
 	demand struct {
 		id, enterprise, grid, need, stage string
-		amount                            int64
+		amount, acceptedAmount            int64
 		withdrawnAt                       time.Time
 		capturedRecord
 	}
 	match struct {
-		id, demand, bank string
-		matchedAt        time.Time
+		id, demand, bank, result string
+		matchedAt                time.Time
 		capturedRecord
 	}
 	event struct {
 		id, demand, match, kind string
 		reached                 bool
 		at                      time.Time
+		capturedRecord
+	}
+	loan struct {
+		id, enterprise, demand, bank, harbour, purpose, evidence string
+		amount                                                   int64
+		disbursedOn, checkedOn, confirmedAt                      time.Time
 		capturedRecord
 	}
 	device    struct{ id, user string }
@@ -70,6 +76,7 @@ type (
 		code, value string
 		from, until time.Time
 	}
+	specialDay struct{ date, kind string }
 )
 
 type tables struct {
@@ -81,9 +88,11 @@ type tables struct {
 	demands     []demand
 	matches     []match
 	events      []event
+	loans       []loan
 	devices     []device
 	history     []pastValue
 	parameters  []parameter
+	holidays    []specialDay
 }
 
 // load reads the tables whole, in one read transaction: the server may be writing.
@@ -123,15 +132,19 @@ func load(path string) (*tables, error) {
 	r.each("photos", "id, collection, record, file"+head, func(c *cells) {
 		t.photos = append(t.photos, photo{id: c.text(), collection: c.text(), record: c.text(), file: c.text(), capturedRecord: c.captured()})
 	})
-	r.each("demands", "id, enterprise, grid, need, stage, amount, withdrawn_at"+head, func(c *cells) {
+	r.each("demands", "id, enterprise, grid, need, stage, amount, accepted_amount, withdrawn_at"+head, func(c *cells) {
 		t.demands = append(t.demands, demand{id: c.text(), enterprise: c.text(), grid: c.text(), need: c.text(), stage: c.text(),
-			amount: c.whole(), withdrawnAt: c.time(), capturedRecord: c.captured()})
+			amount: c.whole(), acceptedAmount: c.whole(), withdrawnAt: c.time(), capturedRecord: c.captured()})
 	})
-	r.each("demand_matches", "id, demand, bank, matched_at"+head, func(c *cells) {
-		t.matches = append(t.matches, match{id: c.text(), demand: c.text(), bank: c.text(), matchedAt: c.time(), capturedRecord: c.captured()})
+	r.each("demand_matches", "id, demand, bank, result, matched_at"+head, func(c *cells) {
+		t.matches = append(t.matches, match{id: c.text(), demand: c.text(), bank: c.text(), result: c.text(), matchedAt: c.time(), capturedRecord: c.captured()})
 	})
 	r.each("demand_events", "id, demand, match, kind, reached, at"+head, func(c *cells) {
 		t.events = append(t.events, event{id: c.text(), demand: c.text(), match: c.text(), kind: c.text(), reached: c.yes(), at: c.time(), capturedRecord: c.captured()})
+	})
+	r.each("loans", "id, enterprise, demand, bank, harbour, purpose, evidence, amount, disbursed_on, first_loan_checked_on, confirmed_at"+head, func(c *cells) {
+		t.loans = append(t.loans, loan{id: c.text(), enterprise: c.text(), demand: c.text(), bank: c.text(), harbour: c.text(), purpose: c.text(), evidence: c.text(),
+			amount: c.whole(), disbursedOn: c.time(), checkedOn: c.time(), confirmedAt: c.time(), capturedRecord: c.captured()})
 	})
 	r.each("devices", "id, user", func(c *cells) {
 		t.devices = append(t.devices, device{id: c.text(), user: c.text()})
@@ -143,6 +156,10 @@ func load(path string) (*tables, error) {
 	r.each("parameters", "id, code, value, `from`, until", func(c *cells) {
 		c.text()
 		t.parameters = append(t.parameters, parameter{code: c.text(), value: c.text(), from: c.time(), until: c.time()})
+	})
+	r.each("holidays", "id, day, kind", func(c *cells) {
+		c.text()
+		t.holidays = append(t.holidays, specialDay{date: c.text(), kind: c.text()})
 	})
 	if r.err != nil {
 		return nil, r.err

@@ -15,7 +15,7 @@ import (
 type Row struct {
 	Period      string // M, Q, YTD, R365, CUM
 	PeriodStart string // 2006-01-02, Shanghai
-	OrgKind     string // grid, community, street, district, worker, bank
+	OrgKind     string // grid, community, street, district, worker, bank, harbour
 	OrgID       string
 	Indicator   string
 	Numerator   int64
@@ -50,10 +50,17 @@ func Compute(dbPath string, date string, now time.Time) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
+	limits, err := contactLimits(data.parameters)
+	if err != nil {
+		return nil, err
+	}
 	c := &computation{
 		tables:   data,
 		places:   placesOf(data),
+		zone:     zone,
+		today:    dayOf(day, zone),
 		runEnd:   day.AddDate(0, 0, 1),
+		limits:   limits,
 		universe: map[time.Time]map[string]enterprise{},
 		valid:    map[cut][]visit{},
 	}
@@ -67,13 +74,22 @@ func Compute(dbPath string, date string, now time.Time) ([]Row, error) {
 			c.contacted(p)
 			c.contactedByBank(p)
 			c.timeliness(p)
+			c.activeGrids(p)
+			c.contactInTime(p)
+			c.conversion(p)
+			c.conversionByBank(p)
+			c.firstLoans(p)
+			c.bankConfirmed(p)
 		case "Q", "R365":
 			c.coverage(p, "COV-01")
 		case "YTD":
 			c.coverage(p, "COV-01")
 			c.demands(p)
+			c.firstLoans(p)
 		case "CUM":
 			c.coverage(p, "COV-02")
+			c.unvisited(p)
+			c.overdue(p)
 		}
 	}
 	return c.rows, nil
@@ -83,7 +99,10 @@ func Compute(dbPath string, date string, now time.Time) ([]Row, error) {
 type computation struct {
 	*tables
 	places   places
-	runEnd   time.Time // D 24:00
+	zone     *time.Location // Shanghai
+	today    day            // D
+	runEnd   time.Time      // D 24:00
+	limits   []contactLimit
 	rows     []Row
 	universe map[time.Time]map[string]enterprise // by T; entity → the row that speaks for it
 	valid    map[cut][]visit
@@ -92,6 +111,9 @@ type computation struct {
 	demandByID     map[string]demand
 	pictures       map[string][]photo // by visit
 	past           map[string][]pastValue
+	special        map[string]string // date → holiday or workday
+	loansOfDemand  map[string][]loan
+	loansOfMatch   map[string][]loan
 }
 
 func (c *computation) prepare() {
@@ -122,6 +144,18 @@ func (c *computation) prepare() {
 			c.past[h.record] = append(c.past[h.record], h)
 		}
 	}
+	c.special = map[string]string{}
+	for _, h := range c.holidays {
+		c.special[h.date] = h.kind
+	}
+	sort.Slice(c.loans, func(i, j int) bool { // by day, not by instant: two of one day go by id
+		a, b := c.loans[i], c.loans[j]
+		if c.dayOf(a.disbursedOn) != c.dayOf(b.disbursedOn) {
+			return a.disbursedOn.Before(b.disbursedOn)
+		}
+		return a.id < b.id
+	})
+	c.linkLoans()
 }
 
 // coverage is COV-01 and COV-02: entities of the universe at T with a valid visit in the window, over the universe.
@@ -142,6 +176,60 @@ func (c *computation) coverage(p period, indicator string) {
 		count.add(c.valueAt(row, "grid", row.grid, p.end), met, 1)
 	}
 	c.rows = append(c.rows, count.ratios(p, indicator)...)
+}
+
+// unvisited is COV-07: entities of the universe whose last valid visit is long ago, or never was. Visits before the
+// start of the programme count here: such an entity is known to someone.
+func (c *computation) unvisited(p period) {
+	last := map[string]time.Time{}
+	for _, v := range c.validVisits(p.cut) { // in order of capture
+		if v.capturedAt.Before(p.end) {
+			last[c.entityOf(v.enterprise)] = v.capturedAt
+		}
+	}
+	list := func(indicator string, days int) {
+		since := p.end.Add(-time.Duration(days) * 24 * time.Hour)
+		count := newTally(c.places)
+		for entity, row := range c.universeAt(p.end) {
+			at, visited := last[entity]
+			if !visited || (days > 0 && at.Before(since)) {
+				count.add(c.valueAt(row, "grid", row.grid, p.end), 1, 0)
+			}
+		}
+		c.rows = append(c.rows, count.figures(p, indicator)...)
+	}
+	list("COV-07", 90)
+	list("COV-07.d180", 180)
+	list("COV-07.d365", 365)
+	list("COV-07.never", 0)
+}
+
+// activeGrids is COV-05: of the grids with anyone to visit, those in which a valid visit was made.
+func (c *computation) activeGrids(p period) {
+	inhabited, visited := map[string]bool{}, map[string]bool{}
+	for _, row := range c.universeAt(p.end) {
+		inhabited[c.valueAt(row, "grid", row.grid, p.end)] = true
+	}
+	for _, v := range c.validVisits(p.cut) {
+		if p.holds(v.capturedAt) {
+			visited[v.grid] = true
+		}
+	}
+	count := newTally(places{streets: c.places.streets, district: c.places.district, hasDistrict: true})
+	for _, grid := range c.places.grids {
+		if !inhabited[grid] {
+			continue
+		}
+		active := int64(0)
+		if visited[grid] {
+			active = 1
+		}
+		count.addTo(org{"district", c.places.district}, active, 1)
+		if street := c.places.streetOf[grid]; street != "" {
+			count.addTo(org{"street", street}, active, 1)
+		}
+	}
+	c.rows = append(c.rows, count.ratios(p, "COV-05")...)
 }
 
 // validVisitRate is COV-04. The grid is the one at capture, which never changes.

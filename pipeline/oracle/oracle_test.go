@@ -373,6 +373,81 @@ func TestTheLast365DaysAndAllTimeBeginWhereTheySay(t *testing.T) {
 	w.run("2026-05-20").expect(map[string]string{"CUM 2025-05-21 grid g1 COV-02": "1/3 暂定", "CUM 2021-10-29 grid g1 COV-02": noRow})
 }
 
+func TestAnEntityIsLongUnvisitedWhenItsLastValidVisitIsMoreThan90DaysBeforeTheEndOfTheDay(t *testing.T) {
+	w := newWorld(t)
+	// T is 21 May 2026 00:00: 90 days before is 20 February, 180 is 22 November, 365 is 21 May 2025.
+	for _, c := range []struct{ id, last string }{
+		{"a1", "2026-02-20 00:00"}, {"a2", "2026-02-19 23:59:59"}, {"b1", "2025-11-22 00:00"}, {"b2", "2025-11-21 23:59:59"},
+		{"c1", "2025-05-21 00:00"}, {"c2", "2025-05-20 23:59:59"}, {"tomorrow", "2026-05-21 00:00"}, {"before_start", "2020-01-01 09:00"},
+	} {
+		w.enterprise(c.id, "g1")
+		w.visit("v"+c.id, c.id, c.last, fields{"synced_at": at("2026-06-30 00:00"), "worker": c.id})
+	}
+	w.visit("v_old", "a1", "2024-01-01 09:00") // the last one speaks
+	w.enterprise("invalid", "g3")
+	w.visit("v_invalid", "invalid", "2026-05-10 09:00", fields{"outcome": "absent"})
+	w.enterprise("twin", "g3", fields{"uscc": "X", "status": "duplicate"}) // outside the universe, but the same entity
+	w.enterprise("twin_counts", "g3", fields{"uscc": "X"})
+	w.visit("v_twin", "twin", "2026-05-10 09:00")
+	w.enterprise("unassigned", "")
+	w.enterprise("moved", "g2")
+	w.past("moved", "grid", "g3", "", "2026-05-20 12:00")
+	w.enterprise("closed", "g1", fields{"status": "closed"})
+	w.run("2026-05-20").expect(map[string]string{
+		"CUM 2021-10-29 grid g1 COV-07":            "7 暂定", // all but a1
+		"CUM 2021-10-29 grid g1 COV-07.d180":       "5 暂定",
+		"CUM 2021-10-29 grid g1 COV-07.d365":       "3 暂定",
+		"CUM 2021-10-29 grid g1 COV-07.never":      "1 暂定",
+		"CUM 2021-10-29 grid g2 COV-07.never":      "1 暂定",
+		"CUM 2021-10-29 grid g3 COV-07":            "1 暂定",
+		"CUM 2021-10-29 grid g3 COV-07.never":      "1 暂定",
+		"CUM 2021-10-29 community c1 COV-07.d365":  "4 暂定",
+		"CUM 2021-10-29 street s2 COV-07.d365":     "1 暂定",
+		"CUM 2021-10-29 district d1 COV-07":        "10 暂定",
+		"CUM 2021-10-29 district d1 COV-07.never":  "4 暂定",
+		"M 2026-05-01 district d1 COV-07":          noRow,
+		"CUM 2021-10-29 worker worker1 COV-07":     noRow,
+		"CUM 2021-10-29 district d1 COV-02":        "7/12 暂定", // the visit before the start is none there
+		"YTD 2026-01-01 district d1 COV-07.never":  noRow,
+		"R365 2025-05-21 district d1 COV-07.never": noRow,
+	})
+}
+
+func TestAGridIsActiveWhenAValidVisitWasMadeInItAndOnlyGridsWithSomeoneToVisitAreAsked(t *testing.T) {
+	w := newWorld(t)
+	w.insert("grids", fields{"id": "empty", "area": "c2"})
+	w.insert("grids", fields{"id": "gd", "area": "d1"}) // in no street
+	w.enterprise("e1", "g1")
+	w.enterprise("e2", "g2")
+	w.past("e2", "grid", "gd", "", "2026-05-10 00:00")
+	w.enterprise("e3", "g3")
+	w.enterprise("ed", "gd")
+	w.enterprise("closed", "empty", fields{"status": "closed"})
+	w.enterprise("nogrid", "")
+	w.enterprise("elsewhere", "nosuch")
+	w.visit("v1", "e1", "2026-04-10 09:00", fields{"grid": "g2"})                                      // where it was made counts, not whom it was made to
+	w.visit("v2", "e2", "2026-04-11 09:00", fields{"grid": "g1", "outcome": "refused"})                // no valid one
+	w.visit("v3", "e3", "2026-04-12 09:00", fields{"grid": "g3", "synced_at": at("2026-05-06 00:00")}) // too late for frozen April
+	w.visit("v4", "ed", "2026-04-13 09:00", fields{"grid": "gd"})
+	w.visit("v5", "ed", "2026-05-13 09:00", fields{"grid": "empty"}) // nobody to visit there
+	w.visit("v6", "ed", "2026-05-15 09:00", fields{"grid": "g2"})
+	w.visit("v7", "ed", "2026-05-17 09:00", fields{"grid": ""})
+	w.visit("v8", "ed", "2026-05-19 09:00", fields{"grid": "nosuch"})
+	w.run("2026-05-04").expect(map[string]string{"M 2026-04-01 street s1 COV-05": "0/1 暂定", "M 2026-04-01 street s2 COV-05": "1/1 暂定", "M 2026-04-01 district d1 COV-05": "2/3 暂定"})
+	w.run("2026-05-20").expect(map[string]string{
+		"M 2026-04-01 street s1 COV-05":     "0/1 封账", // e2 was still in gd
+		"M 2026-04-01 street s2 COV-05":     "0/1 封账",
+		"M 2026-04-01 district d1 COV-05":   "1/3 封账", // gd
+		"M 2026-05-01 street s1 COV-05":     "1/2 暂定",
+		"M 2026-05-01 street s2 COV-05":     "0/1 暂定",
+		"M 2026-05-01 district d1 COV-05":   "1/4 暂定",
+		"M 2026-05-01 grid g2 COV-05":       noRow,
+		"M 2026-05-01 street  COV-05":       noRow,
+		"M 2026-05-01 community c1 COV-05":  noRow,
+		"YTD 2026-01-01 district d1 COV-05": noRow,
+	})
+}
+
 func TestADemandWithin30DaysOfTheLastKeptOneIsADuplicate(t *testing.T) {
 	w := newWorld(t)
 	w.enterprise("e1", "g1", fields{"uscc": "X"})
@@ -492,12 +567,15 @@ func TestARecordIsOnTimeWhenItArrivesWithin24Hours(t *testing.T) {
 func TestAnEmptyDistrictStillHasItsRows(t *testing.T) {
 	w := newWorld(t)
 	rows := computed(t, w.path, "2026-05-20")
-	// 3 grids, 2 communities, 2 streets, the district. COV-01 in M Q YTD R365, COV-02, COV-04, CRD-01 and its amount in M and YTD, CNV-01; DQ-01 once.
-	if want := 8*(4+1+1+2+2+1) + 1; len(rows) != want {
+	// 3 grids, 2 communities, 2 streets, the district. COV-01 in M Q YTD R365, COV-02, COV-04, four of COV-07, CRD-01 and its amount in M and YTD,
+	// CNV-01, CNV-04, CNV-05, CNV-06 in M and YTD, five of CNV-12; COV-05 by street and district; CNV-02, DQ-01, DQ-05 once.
+	if want := 8*(4+1+1+4+2+2+1+1+1+2+5) + 3 + 3; len(rows) != want {
 		t.Errorf("want %d rows, got %d", want, len(rows))
 	}
+	counts := map[string]bool{"CRD-01": true, "COV-07": true, "CNV-06": true, "CNV-12": true}
 	for _, r := range rows {
-		if r.Numerator != 0 || (r.Denominator == nil) != strings.HasPrefix(r.Indicator, "CRD-01") || (r.Denominator != nil && *r.Denominator != 0) {
+		indicator, _, _ := strings.Cut(r.Indicator, ".")
+		if r.Numerator != 0 || (r.Denominator == nil) != counts[indicator] || (r.Denominator != nil && *r.Denominator != 0) {
 			t.Errorf("%s is %s, want nothing", r.name(), r.figure())
 		}
 	}
@@ -604,7 +682,24 @@ func TestTheGridsOfAWholeDistrictAddUp(t *testing.T) {
 	for i := range 3000 {
 		m := moment(i, 3000)
 		add("demands", fields{"id": fmt.Sprint("d", i), "enterprise": fmt.Sprint("e", random.Intn(2000)), "grid": gridName(), "need": "green",
-			"amount": random.Intn(1e6), "captured_at": stored(m), "synced_at": stored(m), "device": "phone1"})
+			"amount": random.Intn(1e6), "accepted_amount": random.Intn(1e6), "captured_at": stored(m), "synced_at": stored(m), "device": "phone1"})
+	}
+	for i := range 4000 {
+		m, d := moment(i%3000, 3000).Add(24*time.Hour), fmt.Sprint("d", i%3000)
+		add("demand_matches", fields{"id": fmt.Sprint("m", i), "demand": d, "bank": fmt.Sprint("b", (i+i/3000)%20), "matched_at": stored(m), "synced_at": stored(m),
+			"result": []string{"pending", "approved", "lapsed"}[random.Intn(3)]})
+		if i%2 == 0 {
+			add("demand_events", fields{"id": fmt.Sprint("c", i), "demand": d, "match": fmt.Sprint("m", i), "kind": "contact", "reached": true,
+				"at": stored(m.Add(time.Duration(random.Intn(200)) * time.Hour)), "synced_at": stored(m.Add(300 * time.Hour))})
+		}
+		day := m.Add(time.Duration(random.Intn(100*24)) * time.Hour).Truncate(24 * time.Hour).Add(-8 * time.Hour)
+		loan := fields{"id": fmt.Sprint("l", i), "enterprise": fmt.Sprint("e", random.Intn(2000)), "bank": fmt.Sprint("b", i%20), "amount": 1 + random.Intn(1e6),
+			"purpose": "business", "evidence": []string{"bank_entered", "bank_confirmed"}[random.Intn(2)], "disbursed_on": stored(day), "first_loan_checked_on": stored(day),
+			"confirmed_at": stored(day), "synced_at": stored(day.Add(24 * time.Hour))}
+		if i%3 == 0 {
+			loan["demand"] = d
+		}
+		add("loans", loan)
 	}
 	if err := tx.Commit(); err != nil {
 		t.Fatal(err)

@@ -156,6 +156,19 @@ func (w *world) contact(id, demand, match, when string, over ...fields) {
 		"captured_at": at(when), "synced_at": at(when)}, over))
 }
 
+// loan is one for business, paid out on a day, entered and confirmed by the bank at nine that morning.
+func (w *world) loan(id, bank, day string, over ...fields) {
+	w.t.Helper()
+	w.insert("loans", with(fields{"id": id, "bank": bank, "disbursed_on": at(day + " 00:00"), "amount": 50000, "purpose": "business", "evidence": "bank_confirmed",
+		"confirmed_at": at(day + " 09:00"), "captured_at": at(day + " 09:00"), "synced_at": at(day + " 09:00")}, over))
+}
+
+// holiday says what a day is in the notice on holidays: holiday or workday.
+func (w *world) holiday(day, kind string) {
+	w.t.Helper()
+	w.insert("holidays", fields{"id": day, "day": day, "kind": kind})
+}
+
 func (w *world) past(enterprise, field, value, since, until string) {
 	w.t.Helper()
 	from := ""

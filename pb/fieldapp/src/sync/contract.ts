@@ -3,7 +3,7 @@
 /** Field values in PocketBase's JSON forms: dates "2026-11-23 01:30:00.000Z", geoPoint {lon, lat}, lists as arrays. */
 export type Fields = Record<string, any>
 
-/** A record as its user sees it: the pulled copy with this device's own unsent or just-sent work on top. */
+/** A record as its user sees it: the pulled copy with this device's own unsent or just-sent work on top; what was captured here has captured_at by this phone's clock. */
 export interface RecordView {
   id: string
   fields: Fields
@@ -51,7 +51,7 @@ export interface RefusedPicture { id: string; collection: string; record: string
 /** A field in which the server kept another value than this device's. `theirs` is missing where the user may not see it. */
 export interface ConflictNote { id: string; at: string; collection: string; record: string; field: string; yours: any; theirs?: any }
 
-/** One line of the outbox page, newest last. */
+/** One line of the outbox page, newest last. A mutation's captured_at is RFC 3339 with the phone's zone; read any time with new Date(t.replace(' ', 'T')). */
 export interface OutboxLine { mutation: string; op: string; collection: string; record: string; captured_at: string; state: 'pending' | 'waiting' | 'rejected' }
 
 /** An unfinished form, saved as it is typed; survives reload, kill and update. */
@@ -165,6 +165,8 @@ export interface Session {
   changePassword(old: string, fresh: string): Promise<void>
   /** Refuses (returns the number of unsent items) while work is unsent, unless `force` after an export. */
   signOut(force?: boolean): Promise<{ done: boolean; unsent: number }>
+  /** Other users of this browser who have unsent work on it; it is sent when they sign in again. */
+  others(): Promise<{ id: string; name: string; unsent: number }[]>
 }
 
 export class SignInError extends Error {

@@ -111,7 +111,8 @@ export class Database extends Dexie {
   declare meta: Table<{ key: string; value: unknown }, string>
 
   constructor(env: Env, readonly user: string) {
-    super(databaseName(user), { indexedDB: env.indexedDB, IDBKeyRange: env.IDBKeyRange })
+    // Without Dexie's cache of query results: it is kept by name for the whole page, and shows writes before they are durable.
+    super(`gangwan-${user}`, { indexedDB: env.indexedDB, IDBKeyRange: env.IDBKeyRange, cache: 'disabled' })
     this.version(1).stores({
       records: '[collection+id], *refs, round',
       outbox: '++order, &mutation, [collection+record], [state+order]',
@@ -145,6 +146,3 @@ export class Database extends Dexie {
     return this.outbox.where('[state+order]').between([state, Dexie.minKey], [state, Dexie.maxKey])
   }
 }
-
-/** The name of a user's database in the browser. */
-export function databaseName(user: string): string { return `gangwan-${user}` }

@@ -26,7 +26,9 @@ export interface Env {
   }
   /** Asks the browser not to throw the data away when space runs short. */
   persist?(): Promise<boolean>
+  /** An address under which the page can show the blob, until it is freed. */
   objectURL(blob: Blob): string
+  freeURL(url: string): void
   /** How this installation names itself to the server; its id belongs to the user's database. */
   device: { name: string; platform: string; app_version: string }
 }
@@ -75,6 +77,7 @@ export function browserEnv(device: Partial<Env['device']> = {}): Env {
     },
     persist: navigator.storage?.persist ? () => navigator.storage.persist() : undefined,
     objectURL: blob => URL.createObjectURL(blob),
+    freeURL: url => URL.revokeObjectURL(url),
     device: {
       name: device.name ?? (/\(([^;)]+)/.exec(agent)?.[1] ?? '浏览器').slice(0, 80),
       platform: device.platform ?? agent.slice(0, 80),

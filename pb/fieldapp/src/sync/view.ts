@@ -1,5 +1,6 @@
 import Dexie from 'dexie'
 import type { Fields, RecordState, RecordView } from './contract'
+import { stored } from './ids'
 import { ref, relations, type Database, type Entry, type RecordRow } from './database'
 
 const weight: Record<RecordState, number> = { synced: 0, pending: 1, waiting: 2, conflict: 3, rejected: 4 }
@@ -15,6 +16,8 @@ export function overlay(id: string, held: RecordRow | undefined, own: Entry[], c
     else {
       there ||= e.op === 'create'
       Object.assign(fields, e.shown)
+      // The server's own field; until it comes, lists that sort by it need the phone's time.
+      if (e.op === 'create') fields.captured_at ||= stored(new Date(e.captured_at))
     }
     if (weight[told[e.state]] > weight[state]) state = told[e.state]
   }
