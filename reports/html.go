@@ -35,6 +35,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 		return strings.Join(s, "、")
 	},
 	"dayWords": dayWords,
+	"workbook": func(r Report) string { return workbookName(r.Code, r.Area) },
 	"unit":     func(s string) string { return word(units, s) },
 	"grain": func(s string) string {
 		var out []string

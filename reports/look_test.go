@@ -16,7 +16,7 @@ func TestEveryStreetOfAWholeDistrictGetsItsTwoReports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) != 53*2+2 {
+	if len(files) != 53*4+2 {
 		t.Fatalf("%d files", len(files))
 	}
 }

@@ -436,7 +436,7 @@ func (p *portal) file(e *core.RequestEvent, r *reader) error {
 	}
 	if book {
 		// The name in which it is filed; programs that know no UTF-8 there take the plain one.
-		e.Response.Header().Set("Content-Disposition", `attachment; filename="`+entry.File+`"; filename*=UTF-8'''`+url.PathEscape(entry.Title+" "+run.Date+".xlsx"))
+		e.Response.Header().Set("Content-Disposition", `attachment; filename="`+entry.File+`"; filename*=UTF-8''`+url.PathEscape(entry.Title+" "+run.Date+".xlsx"))
 		return e.Blob(http.StatusOK, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", b)
 	}
 	return e.HTML(http.StatusOK, string(b))
@@ -444,7 +444,7 @@ func (p *portal) file(e *core.RequestEvent, r *reader) error {
 
 // workbook finds a report by the name that the index gives its workbook.
 func (p *published) workbook(file string) (Entry, bool) {
-	i := slices.IndexFunc(p.Entries, func(e Entry) bool { return file != "" && e.Workbook == file })
+	i := slices.IndexFunc(p.Entries, func(e Entry) bool { return e.Workbook == file })
 	if i < 0 || filepath.Base(p.Entries[i].Workbook) != file {
 		return Entry{}, false
 	}

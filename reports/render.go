@@ -18,6 +18,7 @@ type Entry struct {
 	Kind     string `json:"kind"` // district, street, town
 	File     string `json:"file"`
 	Title    string `json:"title"`
+	Workbook string `json:"workbook,omitempty"` // the same figures as .xlsx; runs from before there were any have none
 }
 
 // RunInfo is run.json, which tells the portal what the list is of without opening a mart.
@@ -31,8 +32,8 @@ type RunInfo struct {
 
 func fileName(report string, a Area) string { return report + "-" + a.File + ".html" }
 
-// Render writes the coverage and conversion reports of the district and of every street and town, index.json and run.json into
-// outDir, and returns the files written. The same marts give the same bytes: nothing here asks what time it is.
+// Render writes the coverage and conversion reports of the district and of every street and town, each as a page and as a workbook,
+// index.json and run.json into outDir, and returns the files written. The same marts give the same bytes: nothing here asks what time it is.
 func Render(ctx context.Context, martsPath, outDir string) ([]string, error) {
 	m, err := readMarts(ctx, martsPath)
 	if err != nil {
@@ -65,8 +66,15 @@ func Render(ctx context.Context, martsPath, outDir string) ([]string, error) {
 			if err := writeHTML(&page, r); err != nil {
 				return nil, fmt.Errorf("report %s of %s: %w", r.Code, a.Name, err)
 			}
-			e := Entry{Report: r.Code, AreaCode: a.Code, AreaName: a.Name, Kind: a.Kind, File: fileName(r.Code, a), Title: r.Title}
+			e := Entry{Report: r.Code, AreaCode: a.Code, AreaName: a.Name, Kind: a.Kind, File: fileName(r.Code, a), Title: r.Title, Workbook: workbookName(r.Code, a)}
 			if err := write(e.File, page.Bytes()); err != nil {
+				return nil, err
+			}
+			page.Reset()
+			if err := writeXLSX(&page, r); err != nil {
+				return nil, fmt.Errorf("workbook %s of %s: %w", r.Code, a.Name, err)
+			}
+			if err := write(e.Workbook, page.Bytes()); err != nil {
 				return nil, err
 			}
 			index = append(index, e)

@@ -112,7 +112,8 @@ export class Database extends Dexie {
 
   constructor(env: Env, readonly user: string) {
     // Without Dexie's cache of query results: it is kept by name for the whole page, and shows writes before they are durable.
-    super(`gangwan-${user}`, { indexedDB: env.indexedDB, IDBKeyRange: env.IDBKeyRange, cache: 'disabled' })
+    // Strict: Chromium otherwise says "done" before the disk has it, and a phone whose battery dies loses what was saved.
+    super(`gangwan-${user}`, { indexedDB: env.indexedDB, IDBKeyRange: env.IDBKeyRange, cache: 'disabled', chromeTransactionDurability: 'strict' })
     this.version(1).stores({
       records: '[collection+id], *refs, round',
       outbox: '++order, &mutation, [collection+record], [state+order]',
