@@ -1,0 +1,9 @@
+import type { Draft } from '@/sync'
+
+/** Where an unfinished form is taken up again. */
+export function draftLink(d: Draft): string {
+  if (d.form === 'visit') return `/enterprises/${d.subject}/visit`
+  if (d.form === 'enterprise') return '/enterprises/new'
+  if (d.form === 'edit') return `/enterprises/${d.subject}/edit`
+  return d.subject ? `/demand-form?enterprise=${d.subject}` : '/demand-form'
+}
