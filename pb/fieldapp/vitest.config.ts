@@ -15,6 +15,8 @@ export default defineConfig({
           testTimeout: 300_000, hookTimeout: 300_000,
         },
       },
+      // Not tests: the pictures of the README (make screenshots).
+      { resolve, test: { name: 'screenshots', environment: 'node', include: ['e2e/**/*.shots.ts'], testTimeout: 300_000, hookTimeout: 300_000 } },
     ],
   },
 })

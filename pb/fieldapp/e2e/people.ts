@@ -66,7 +66,9 @@ export async function visit(p: Person, began: Date, v: VisitOf): Promise<void> {
 /** Picks an option, as chips or from a sheet. */
 export async function choose(p: Person, field: string, value: string): Promise<void> {
   const option = at(p, `choice-${field}-${value}`)
-  if (!(await option.count())) await at(p, `field-${field}`).click()
+  const unfold = at(p, `field-${field}`)
+  await option.or(unfold).first().waitFor()
+  if (!(await option.count())) await unfold.click()
   await option.click()
 }
 

@@ -1,1 +1,0 @@
-import{D as e,V as t,Y as n,k as r,x as i}from"./app-DU7gzI4_.js";import{t as a}from"./PageFrame-DzVF4tXx.js";import{t as o}from"./DemandDetail-p_ECGbDS.js";var s=r({__name:`DemandPage`,props:{id:{}},setup(r){return(s,c)=>(t(),i(a,{title:`融资需求`,back:``},{default:n(()=>[e(o,{id:r.id},null,8,[`id`])]),_:1}))}});export{s as default};

@@ -1,1 +1,0 @@
-import{C as e,St as t,V as n,k as r,wt as i}from"./app-DU7gzI4_.js";var a=[`data-state`],o=r({__name:`StatusTag`,props:{state:{}},setup(r){let o=r,s={draft:`草稿`,pending:`待上报`,waiting:`等待关联记录`,synced:`已上报`,rejected:`被退回`,conflict:`冲突`};return(r,c)=>(n(),e(`span`,{class:t([`status-tag`,`is-${o.state}`]),"data-state":o.state},i(s[o.state]),11,a))}});export{o as t};

@@ -1,2 +1,0 @@
-var e=e=>`${e.fields.name??``}\n${e.fields.initials??``}\n${e.fields.uscc??``}\n${e.fields.phone??``}`.toLowerCase();function t(e,t,n){let r=n.toLowerCase().split(/\s+/).filter(Boolean);if(r.length===0)return[...e];let i=e.filter(e=>r.every(n=>t.get(e.id).includes(n))),a=e=>+!t.get(e.id).split(`
-`).some(e=>e.startsWith(r[0]));return i.map(e=>({e,s:a(e)})).sort((e,t)=>e.s-t.s).map(e=>e.e)}export{e as n,t};
