@@ -14,12 +14,12 @@ import (
 )
 
 // sizes of a made district; the rows are plain arithmetic on their number, the same every time.
-type sizes struct{ grids, enterprises, visits, demands, events int }
+type sizes struct{ grids, enterprises, visits, demands, events, loans int }
 
 // fillDistrict writes a made district by plain SQL: two years of visits up to 22 November 2026.
 func fillDistrict(t testing.TB, app core.App, s sizes) {
 	t.Helper()
-	n := max(s.enterprises, s.visits, s.demands, s.events, s.grids)
+	n := max(s.enterprises, s.visits, s.demands, s.events, s.loans, s.grids)
 	// h spreads a number: Knuth's multiplicative hash, so that neighbours differ.
 	h := func(salt int) string { return fmt.Sprintf("((n + %d) * 2654435761 %% 4294967296)", salt) }
 	id := func(prefix, n string) string { return fmt.Sprintf("printf('%s%%014d', %s)", prefix, n) }
@@ -57,14 +57,24 @@ func fillDistrict(t testing.TB, app core.App, s sizes) {
 			at(2), later(2, lag), id("p", fmt.Sprintf("(%s %% %d) %% %d", h(1), s.enterprises, s.grids)), s.visits),
 		fmt.Sprintf(`INSERT INTO photos (id, collection, record, file, bytes, captured_at, synced_at, device) SELECT %s, 'visits', %s, 'f' || n || '.jpg', 200000, %s, %s, %s FROM num WHERE n < %d AND n %% 3 = 0 AND n %% 15 > 0`,
 			id("f", "n"), id("v", "n"), at(2), later(2, lag), id("p", fmt.Sprintf("(%s %% %d) %% %d", h(1), s.enterprises, s.grids)), s.visits),
-		fmt.Sprintf(`INSERT INTO demands (id, enterprise, grid, channel, kind, need, amount, stage, captured_at, synced_at, device) SELECT %s, %s, %s, 'visit', 'first_loan',
-			CASE n %% 5 WHEN 0 THEN 'equity' WHEN 1 THEN 'startup' ELSE 'working_capital' END, 10000 + n %% 1000 * 1000, CASE n %% 9 WHEN 0 THEN 'void' WHEN 1 THEN 'disbursed' ELSE 'matched' END, %s, %s, %s FROM num WHERE n < %d`,
-			id("m", "n"), id("e", fmt.Sprintf("%s %% %d / 4", h(11), s.enterprises)), id("g", fmt.Sprintf("(%s %% %d / 4) %% %d", h(11), s.enterprises, s.grids)), at(12), later(12, lag),
+		fmt.Sprintf(`INSERT INTO demands (id, enterprise, grid, channel, kind, need, amount, accepted_amount, stage, accepted_at, matched_at, applied_at, disbursed_at, captured_at, synced_at, device) SELECT %s, %s, %s, 'visit', 'first_loan',
+			CASE n %% 5 WHEN 0 THEN 'equity' WHEN 1 THEN 'startup' ELSE 'working_capital' END, 10000 + n %% 1000 * 1000, 10000 + n %% 900 * 1000,
+			CASE n %% 9 WHEN 0 THEN 'void' WHEN 1 THEN 'disbursed' ELSE 'matched' END, %s, %s, CASE WHEN n %% 3 = 0 THEN %s ELSE '' END, CASE WHEN n %% 9 = 1 THEN %s ELSE '' END, %s, %s, %s FROM num WHERE n < %d`,
+			id("m", "n"), id("e", fmt.Sprintf("%s %% %d / 4", h(11), s.enterprises)), id("g", fmt.Sprintf("(%s %% %d / 4) %% %d", h(11), s.enterprises, s.grids)), later(12, "3600"), later(12, "86400"), later(12, "400000"), later(12, "2000000"), at(12), later(12, lag),
 			id("p", fmt.Sprintf("n %% %d", s.grids)), s.demands),
-		fmt.Sprintf(`INSERT INTO demand_matches (id, demand, bank, matched_at, result, captured_at, synced_at) SELECT %s, %s, %s, %s, 'approved', %s, %s FROM num WHERE n < %d`,
+		fmt.Sprintf(`INSERT INTO demand_matches (id, demand, bank, matched_at, result, captured_at, synced_at) SELECT %s, %s, %s, %s, CASE n %% 5 WHEN 0 THEN 'pending' ELSE 'approved' END, %s, %s FROM num WHERE n < %d`,
 			id("x", "n"), id("m", "n"), id("b", "n % 20"), later(12, "86400"), later(12, "86400"), later(12, "90000"), s.demands),
 		fmt.Sprintf(`INSERT INTO demand_events (id, demand, match, kind, at, reached, captured_at, synced_at) SELECT %s, %s, %s, CASE n %% 3 WHEN 0 THEN 'contact' ELSE 'stage' END, %s, n %% 2, %s, %s FROM num WHERE n < %d`,
 			id("y", "n"), id("m", fmt.Sprintf("n %% %d", s.demands)), id("x", fmt.Sprintf("n %% %d", s.demands)), later(12, "186400"), later(12, "186400"), later(12, "190000"), s.events),
+		// A loan for every other demand's enterprise at the bank that had it; one in three does not say which demand it is for.
+		fmt.Sprintf(`INSERT INTO loans (id, enterprise, demand, bank, amount, disbursed_on, purpose, first_loan_checked_on, evidence, confirmed_at, captured_at, synced_at)
+			SELECT printf('l%%014d', d.n), (SELECT enterprise FROM demands WHERE id = d.demand), CASE WHEN d.n %% 3 = 0 THEN '' ELSE d.demand END, d.bank, 10000 + d.n %% 500 * 1000, d.at, CASE WHEN d.n %% 8 = 0 THEN 'other' ELSE 'business' END,
+			CASE WHEN d.n %% 2 = 0 THEN d.at ELSE '' END, CASE d.n %% 5 WHEN 0 THEN 'self_reported' WHEN 1 THEN 'bank_entered' ELSE 'bank_confirmed' END, CASE WHEN d.n %% 5 > 1 THEN d.late ELSE '' END, d.at, d.late
+			FROM (SELECT l AS n, %s AS demand, %s AS bank, %s AS at, %s AS late FROM (SELECT n AS l, n * 2 %% %d AS n FROM num WHERE n < %d)) d`,
+			id("m", "n"), id("b", "n % 20"), later(12, "2000000"), later(12, "2400000"), s.demands, s.loans),
+	}
+	for day := 1; day <= 7; day++ {
+		statements = append(statements, fmt.Sprintf(`INSERT INTO holidays (id, day, kind, name) VALUES ('k%014d', '2026-10-%02d', 'holiday', '国庆节')`, day, day))
 	}
 	for _, q := range statements {
 		if _, err := app.NonconcurrentDB().NewQuery(q).Execute(); err != nil {
@@ -78,10 +88,10 @@ func fillDistrict(t testing.TB, app core.App, s sizes) {
 
 // The nights of a district: a first one, one with 5,000 changed visits, one with none. go test ./pipeline -run '^$' -bench Nights -benchtime 1x -v
 func BenchmarkNightsOf20kEnterprises(b *testing.B) {
-	nights(b, sizes{300, 20_000, 25_000, 5_000, 25_000})
+	nights(b, sizes{300, 20_000, 25_000, 5_000, 25_000, 2_500})
 }
 func BenchmarkNightsOf1MVisits(b *testing.B) {
-	nights(b, sizes{3000, 200_000, 1_000_000, 200_000, 1_000_000})
+	nights(b, sizes{3000, 200_000, 1_000_000, 200_000, 1_000_000, 100_000})
 }
 
 func nights(t *testing.B, s sizes) {

@@ -23,8 +23,18 @@ func (m *marts) conversion(a Area) Report {
 		{"上月批次对接率", cell(Ratio, contactLast), "环比 " + pointsOrDash(change(contactLast, m.of("CNV-01", "M", monthsBefore(before, 1), u)))},
 		{"本年各批次对接率", cell(Ratio, m.cohorts[u]), "1月至本月批次合计"},
 	}
-	r.Lead = m.conversionLead(a, count, amount, contact, contactLast, m.cohorts[u])
-	r.Sections = append(r.Sections, m.cohortTrend(u), m.stageSection(u))
+	lent, met := m.ripeOf("CNV-04", u), m.ripeOf("CNV-05", u)
+	first, firstM := m.now("CNV-06", "YTD", u), m.now("CNV-06", "M", u)
+	overdue, worst := m.now("CNV-12", "CUM", u), m.now("CNV-12.over", "CUM", u)
+	r.Heads = append(r.Heads,
+		KeyFigure{"90日放款转化率", cell(Ratio, lent), m.ripeUnder()},
+		KeyFigure{"金额满足率", cell(Ratio, met), "同上；分子、分母为元"},
+		KeyFigure{"本年首贷户数（户）", cell(Count, first), "银行确认的放款"},
+		KeyFigure{"本月首贷户数（户）", cell(Count, firstM), m.grown(firstM, m.of("CNV-06", "M", before, u))},
+		KeyFigure{"逾期未对接（笔）", cell(Count, overdue), "统计日24时"},
+		KeyFigure{"逾期15个工作日以上", cell(Count, worst), "统计日24时"})
+	r.Lead = append(m.conversionLead(a, count, amount, contact, contactLast, m.cohorts[u]), m.lendingLead(a, u)...)
+	r.Sections = append(r.Sections, m.cohortTrend(u), m.funnelSection(u), m.answerSection(a, u), m.lendingSection(a, u), m.stageSection(u))
 	if a.Kind == "district" {
 		r.Sections = append(r.Sections, m.conversionByStreet(), m.conversionByBank())
 	} else {
@@ -32,9 +42,11 @@ func (m *marts) conversion(a Area) Report {
 	}
 	r.Sections = append(r.Sections, m.needSection(u, count))
 	m.number(&r)
-	r.Quality = m.quality()
-	r.Notes = m.notes(a)
-	r.Defs = m.definitions("CRD-01", "CRD-01.amount", "CNV-01", "DQ-01")
+	confirmed, evidence := m.evidenceQuality()
+	r.Quality = append(m.quality(), confirmed...)
+	r.Notes = append(m.notes(a), evidence...)
+	r.Defs = m.definitions("CRD-01", "CRD-01.amount", "CNV-01", "CNV-02", "CNV-02.median", "CNV-02.p90", "CNV-04", "CNV-05", "CNV-06",
+		"CNV-12", "CNV-12.d3", "CNV-12.d7", "CNV-12.d15", "CNV-12.over", "DQ-01", "DQ-05")
 	return r
 }
 
@@ -51,8 +63,11 @@ func (m *marts) grown(now, last *Figure) string {
 		return "环比 —"
 	}
 	shown := whole(last.Num) + " 笔"
-	if last.Indicator == "CRD-01.amount" {
+	switch last.Indicator {
+	case "CRD-01.amount":
 		shown = wan(last.Num) + " 万元"
+	case "CNV-06":
+		shown = whole(last.Num) + " 户"
 	}
 	if now == nil || last.Num == 0 || !m.wholeMonth() {
 		return "上月 " + shown + "；环比 —"
@@ -126,9 +141,410 @@ func (m *marts) cohortTrend(u unit) Section {
 			"登记需求按同一主体、同一用途30天内去重；对接率不去重，但不含作废、股权融资和24小时内撤回的需求，因此两者笔数不同。"}}
 }
 
+// ripeWords says of which cohorts the sums of matured ones are.
+func (m *marts) ripeWords() string {
+	months := m.matured(90)
+	if len(months) == 0 {
+		return "尚无到期批次"
+	}
+	months = months[max(0, len(months)-ripeCohorts):]
+	if len(months) == 1 {
+		return monthWords(months[0]) + "批次"
+	}
+	return monthWords(months[0]) + "至" + monthWords(months[len(months)-1]) + "批次"
+}
+
+// ripeUnder is the same under a headline, where there is little room.
+func (m *marts) ripeUnder() string {
+	n := min(len(m.matured(90)), ripeCohorts)
+	if n == 0 {
+		return "尚无到期批次"
+	}
+	if n == 1 {
+		return m.ripeWords()
+	}
+	return fmt.Sprintf("近%d个到期批次合计", n)
+}
+
+// lendingLead says what became of the demands: lent to within 90 days, first loans, and what still waits for an answer.
+func (m *marts) lendingLead(a Area, u unit) []string {
+	var out []string
+	if f, met := m.ripeOf("CNV-04", u), m.ripeOf("CNV-05", u); f != nil && f.Den > 0 {
+		s := fmt.Sprintf("%s登记满90天的需求%d笔，90天内经银行确认放款%d笔，90日放款转化率%s", m.ripeWords(), f.Den, f.Num, f.ratioText())
+		if met != nil && met.Den > 0 {
+			s += fmt.Sprintf("；受理金额%s，放款满足%s，金额满足率%s", yi(met.Den), yi(met.Num), met.ratioText())
+		}
+		out = append(out, s+"。")
+	}
+	if f := m.now("CNV-06", "YTD", u); f != nil {
+		s := fmt.Sprintf("本年首贷户%d户", f.Num)
+		if now := m.now("CNV-06", "M", u); now != nil {
+			s += fmt.Sprintf("，其中本月%d户", now.Num)
+		}
+		out = append(out, s+"。")
+	}
+	f := m.now("CNV-12", "CUM", u)
+	switch {
+	case f == nil:
+	case f.Num == 0:
+		out = append(out, "截至统计日没有逾期未对接的需求。")
+	default:
+		s := fmt.Sprintf("截至统计日逾期未对接%d笔", f.Num)
+		if over := m.now("CNV-12.over", "CUM", u); over != nil && over.Num > 0 {
+			s += fmt.Sprintf("，其中逾期15个工作日以上%d笔", over.Num)
+		}
+		if a.Kind == "district" {
+			var most *Figure
+			name := ""
+			for _, b := range m.banks {
+				if g := m.now("CNV-12", "CUM", unit{"bank", b.id}); g != nil && (most == nil || g.Num > most.Num) {
+					most, name = g, b.name
+				}
+			}
+			if most != nil && most.Num*2 > f.Num || most != nil && most.Num >= fewerThan {
+				s += fmt.Sprintf("，%s最多（%d笔）", name, most.Num)
+			}
+		}
+		out = append(out, s+"。")
+	}
+	return out
+}
+
+// funnelSection shows how far the demands of each registration month have come.
+func (m *marts) funnelSection(u unit) Section {
+	s := Section{Title: "按登记批次的转化漏斗", NewPage: true}
+	parts := m.funnel[u.id]
+	if len(parts) == 0 {
+		s.Text = []string{"期内没有登记的融资需求。"}
+		return s
+	}
+	at := map[string]part{} // by month and step
+	for _, p := range parts {
+		at[p.start+p.key] = p
+	}
+	counts := Table{Caption: "各批次到达各步的需求（笔）", Head: heads("批次", "状态", "登记", "受理", "对接", "联系上", "申请", "审批通过", "放款", "放款/登记")}
+	amounts := Table{Caption: "各批次到达各步的需求金额（万元）", Head: heads("批次", "状态", "登记", "受理", "对接", "联系上", "申请", "审批通过", "放款", "放款/登记")}
+	var cg, ag Group
+	months := m.recent(13)
+	for i := len(months) - 1; i >= 0; i-- {
+		start := months[i]
+		all, ok := at[start+"registered"]
+		if !ok {
+			continue
+		}
+		state, class := "未到期", "open"
+		if all.dimension == "matured" {
+			state, class = "已到期", ""
+		}
+		status := open
+		if f := m.of("CNV-01", "M", start, u); f != nil {
+			status = f.Status
+		}
+		count := Row{Class: class, Cells: []Cell{words(monthWords(start)), words(state)}}
+		amount := Row{Class: class, Cells: []Cell{words(monthWords(start)), words(state)}}
+		for _, step := range steps {
+			p := at[start+step.key]
+			f := &Figure{Indicator: "CNV-01", Period: "M", Start: start, OrgKind: u.kind, Org: u.id, Slice: "step=" + step.key, Num: p.n, Den: all.n, HasDen: true, Status: status}
+			g := f.sliced("step=" + step.key + ":amount")
+			g.Num, g.Den = p.m, all.m
+			count.Cells, amount.Cells = append(count.Cells, cell(Count, f)), append(amount.Cells, cell(Money, g))
+			if step.key == "disbursed" {
+				count.Cells, amount.Cells = append(count.Cells, part100(state, f)), append(amount.Cells, part100(state, g))
+			}
+		}
+		cg.Rows, ag.Rows = append(cg.Rows, count), append(ag.Rows, amount)
+	}
+	if len(cg.Rows) == 0 {
+		s.Text = []string{"近13个月没有登记的融资需求。"}
+		return s
+	}
+	counts.Groups, amounts.Groups = []Group{cg}, []Group{ag}
+	s.Charts, s.Tables = []Chart{m.funnelChart(at)}, []Table{counts, amounts}
+	s.Notes = []string{"批次为需求采集月份，成员与需求对接率相同（不含作废、股权融资和24小时内撤回的需求）。到达后一步的计入前面各步；撤回、未通过的需求停在其到过的最远一步。金额为需求登记金额。",
+		"“未到期”为月末之后不满90天的批次，以灰底表示，还会有需求走到后面的步骤，不与到期批次比较。",
+		"本表的放款为办理进度，不论证据等级；经银行确认的90日放款转化率见“放款转化与首贷户”。"}
+	return s
+}
+
+// part100 is a share of the cohort that went all the way; while the cohort is young there is nothing to compare.
+func part100(state string, f *Figure) Cell {
+	if state == "未到期" {
+		return words("—")
+	}
+	return words(f.ratioText())
+}
+
+// funnelChart draws the newest matured cohort, or where that is too small to compare the sum of the matured ones; before any has matured,
+// what there is.
+func (m *marts) funnelChart(at map[string]part) Funnel {
+	matured := m.matured(90)
+	matured = matured[max(0, len(matured)-ripeCohorts):]
+	months, title := matured, "转化漏斗："+m.ripeWords()+"合计（已到期）"
+	if n := len(matured); n == 0 {
+		months, title = m.months, "转化漏斗：全部批次合计（未到期）"
+	} else if at[matured[n-1]+"registered"].n >= fewerThan {
+		months, title = matured[n-1:], "转化漏斗："+monthWords(matured[n-1])+"批次（最近一个到期批次）"
+	}
+	c := Funnel{Title: title}
+	var said []string
+	first := int64(0)
+	for i, step := range steps {
+		n, yuan := int64(0), int64(0)
+		for _, start := range months {
+			n, yuan = n+at[start+step.key].n, yuan+at[start+step.key].m
+		}
+		if i == 0 {
+			first = n
+		}
+		text := fmt.Sprintf("%d笔 %s万元", n, wan(yuan))
+		if i > 0 && first > 0 {
+			text = percent(n, first) + "，" + text
+		}
+		c.Steps = append(c.Steps, FunnelStep{Label: step.label, Count: n, Printed: text})
+		said = append(said, step.label+" "+text)
+	}
+	c.Alt = "漏斗图，从上到下为各步，条长为需求笔数：" + strings.Join(said, "；") + "。"
+	return c
+}
+
+// answerCells are how promptly banks got in touch: the ratio, and the hours with the minutes that they are made from.
+func (m *marts) answerCells(start string, u unit) []Cell {
+	median, p90 := m.of("CNV-02.median", "M", start, u), m.of("CNV-02.p90", "M", start, u)
+	inHours := func(f *Figure) Cell {
+		if f == nil {
+			return words("—")
+		}
+		return words(hours(f.Num))
+	}
+	return []Cell{cell(Ratio, m.of("CNV-02", "M", start, u)), inHours(median), inHours(p90), cell(Count, median), cell(Count, p90)}
+}
+
+var answerHeads = []string{"限时对接率", "中位时长\n小时", "九成时长\n小时", "中位时长\n分钟", "九成时长\n分钟"}
+
+// answerSection shows how promptly banks got in touch, and what is overdue.
+func (m *marts) answerSection(a Area, u unit) Section {
+	s := Section{Title: "对接时限与逾期", NewPage: a.Kind == "district"}
+	if a.Kind == "district" {
+		months := m.recent(13)
+		t := Table{Caption: "各月对接的限时对接率和首次联系时长", Head: heads(append([]string{"对接月份", "状态"}, answerHeads...)...)}
+		g := Group{}
+		for i := len(months) - 1; i >= 0; i-- {
+			f := m.of("CNV-02", "M", months[i], u)
+			g.Rows = append(g.Rows, Row{Class: m.rowClass(f), Cells: append([]Cell{words(monthWords(months[i])), m.stateOf(months[i], f)}, m.answerCells(months[i], u)...)})
+		}
+		t.Groups = []Group{g}
+		s.Charts, s.Tables = []Chart{m.trend("各月对接的限时对接率", "CNV-02", u, months)}, []Table{t}
+
+		last := monthsBefore(m.month(), 1)
+		b := Table{Caption: "分银行限时对接（" + monthWords(last) + "对接）", Head: heads(append([]string{"银行"}, answerHeads...)...)}
+		bg := Group{}
+		for _, k := range m.banks {
+			if v := (unit{"bank", k.id}); m.of("CNV-02", "M", last, v) != nil {
+				bg.Rows = append(bg.Rows, Row{Cells: append([]Cell{words(k.name)}, m.answerCells(last, v)...)})
+			}
+		}
+		if len(bg.Rows) > 0 {
+			bg.Rows = append(bg.Rows, Row{Class: "sum", Cells: append([]Cell{words("全区")}, m.answerCells(last, u)...)})
+			b.Groups = []Group{bg}
+			s.Tables = append(s.Tables, b)
+		}
+	} else {
+		s.Text = []string{"限时对接率按银行统计，见全区报告；本镇街只列逾期未对接的需求。"}
+	}
+	o := Table{Caption: "逾期未对接的需求（笔）", Narrow: a.Kind != "district", Head: append(heads("银行", "合计"), heads(labelsOf(ages)...)...)}
+	og := Group{}
+	if a.Kind == "district" {
+		for _, k := range m.banks {
+			if v := (unit{"bank", k.id}); m.now("CNV-12", "CUM", v) != nil {
+				og.Rows = append(og.Rows, Row{Cells: append([]Cell{words(k.name)}, m.overdueCells(v)...)})
+			}
+		}
+		og.Rows = append(og.Rows, Row{Class: "sum", Cells: append([]Cell{words("全区")}, m.overdueCells(u)...)})
+	} else {
+		o.Head[0] = words("辖区") // not a table of streets
+		og.Rows = []Row{{Class: "sum", Cells: append([]Cell{words(a.Name)}, m.overdueCells(u)...)}}
+	}
+	o.Groups = []Group{og}
+	s.Tables = append(s.Tables, o)
+	s.Notes = []string{"时限为对接之日后第3个工作日24时（参数有调整的按对接时有效的值）；打电话没有联系上的不算。",
+		"逾期为尚在办理、银行还没有联系上企业的对接，按时限之后至统计日的工作日数分档；一笔需求对接多家银行的各计一笔。"}
+	if a.Kind == "district" {
+		s.Notes = append(s.Notes, "限时对接率：首次联系上早于时限的 / 时限已到的对接。中位、九成时长为从对接到首次联系上的自然时间，小时由分钟换算；没有联系上的不在其中。",
+			"表中灰底为暂定：时限尚未全部到期，或到期月的次月5日未过。按机构名称排列，不排位次；对不上机构的只计入全区。")
+	}
+	return s
+}
+
+// overdueCells are a place's or bank's unanswered matches, all and by how long; a bank without any of an age has none.
+func (m *marts) overdueCells(u unit) []Cell {
+	all := m.now("CNV-12", "CUM", u)
+	out := []Cell{cell(Count, all)}
+	for _, age := range ages {
+		f := m.now("CNV-12"+age.key, "CUM", u)
+		if f == nil && all != nil {
+			out = append(out, words("0"))
+			continue
+		}
+		out = append(out, cell(Count, f))
+	}
+	return out
+}
+
+func labelsOf(table []pair) []string {
+	out := make([]string, len(table))
+	for i, p := range table {
+		out[i] = p.label
+	}
+	return out
+}
+
+// lendingSection shows what was lent on the demands: within 90 days, how much of what was accepted, and to whom for the first time.
+func (m *marts) lendingSection(a Area, u unit) Section {
+	s := Section{Title: "放款转化与首贷户", NewPage: true}
+	t := Table{Caption: "各月批次放款转化与首贷户", Head: heads("月份", "批次状态", "90日放款转化率", "金额满足率\n分子、分母为元", "首贷户数\n按放款月，户")}
+	g := Group{}
+	months, matured := m.recent(13), len(m.matured(90))
+	for i := len(m.months) - 1; i >= len(m.months)-len(months); i-- {
+		start := m.months[i]
+		lent := m.of("CNV-04", "M", start, u)
+		state, class := "未到期", "open"
+		if i < matured && lent != nil {
+			state, class = "已到期，"+lent.Status, m.rowClass(lent)
+		}
+		g.Rows = append(g.Rows, Row{Class: class, Cells: []Cell{words(monthWords(start)), words(state), cell(Ratio, lent), cell(Ratio, m.of("CNV-05", "M", start, u)), cell(Count, m.of("CNV-06", "M", start, u))}})
+	}
+	g.Rows = append(g.Rows, Row{Class: "sum", Cells: []Cell{words("到期批次合计"), words(m.ripeWords()), cell(Ratio, m.ripeOf("CNV-04", u)), cell(Ratio, m.ripeOf("CNV-05", u)), words("")}},
+		Row{Class: "sum", Cells: []Cell{words("本年"), words(open), words(""), words(""), cell(Count, m.now("CNV-06", "YTD", u))}})
+	t.Groups = []Group{g}
+	trend := m.trend("各月批次90日放款转化率", "CNV-04", u, m.matured(90)[max(0, matured-13):])
+	if matured > 0 {
+		s.Charts = []Chart{trend}
+	}
+	s.Tables = []Table{t}
+	if a.Kind == "district" {
+		s.Tables = append(s.Tables, m.lendingByBank(), m.lendingByStreet())
+	} else if len(m.grids[a.ID]) > 0 {
+		s.Tables = append(s.Tables, m.lendingByGrid(a))
+	}
+	s.Notes = []string{"90日放款转化率：登记之日起90天内有银行确认的放款的需求 / 登记满90天的需求。未到期批次只有一部分需求满90天，只供参考，合计中不计。",
+		"金额满足率：每笔需求90天内放款（不超过受理金额的部分）合计 / 受理金额合计，以元计。", "首贷户数：主体首次获得生产经营贷款，银行放款前查征信确认此前无经营性贷款；一户终身只计一次。首贷户数按放款月、次月5日后封账，不随批次到期。",
+		"分镇街、网格、银行的转化率、满足率为" + m.ripeWords() + "（已到期）合计；银行按对接月份。分母小于10的标注“样本不足”，不排位次。"}
+	if a.Kind == "district" {
+		s.Notes = append(s.Notes, "没有网格的需求、主体只计入全区，因此各镇街之和可能小于全区。没有本行放款、对接的银行显示“—”。")
+	}
+	return s
+}
+
+// loaned are the columns of every table of lending by place.
+func (m *marts) loaned(u unit) []*Figure {
+	return []*Figure{m.ripeOf("CNV-04", u), m.ripeOf("CNV-05", u), m.now("CNV-06", "M", u), m.now("CNV-06", "YTD", u), m.now("CNV-12", "CUM", u), m.now("CNV-12.over", "CUM", u)}
+}
+
+var (
+	loanedShows = []Show{Ratio, Ratio, Count, Count, Count, Count}
+	loanedHeads = []string{"90日放款转化率", "金额满足率\n分子、分母为元", "本月首贷户\n户", "本年首贷户\n户", "逾期未对接\n笔", "其中15个工作日以上\n笔"}
+)
+
+func loanedCells(figures []*Figure) []Cell {
+	out := make([]Cell, len(figures))
+	for i, f := range figures {
+		out[i] = cell(loanedShows[i], f)
+	}
+	return out
+}
+
+func (m *marts) lendingByStreet() Table {
+	t := Table{Caption: "分镇街放款转化、首贷户与逾期", Head: heads(append([]string{"镇街"}, loanedHeads...)...)}
+	for _, g := range m.groups() {
+		group := Group{Title: g.title}
+		sums := make([]*Figure, len(loanedShows))
+		for _, a := range g.areas {
+			figures := m.loaned(unit{"street", a.ID})
+			for i, f := range figures {
+				sums[i] = add(g.slice, sums[i], f)
+			}
+			group.Rows = append(group.Rows, Row{Cells: append([]Cell{linked(a.Name, fileName("conversion", a))}, loanedCells(figures)...)})
+		}
+		group.Rows = append(group.Rows, Row{Class: "sub", Cells: append([]Cell{words(g.title + "小计")}, loanedCells(sums)...)})
+		t.Groups = append(t.Groups, group)
+	}
+	t.Groups = append(t.Groups, Group{Rows: []Row{{Class: "sum", Cells: append([]Cell{words("全区")}, loanedCells(m.loaned(m.unitOf(m.district)))...)}}})
+	return t
+}
+
+func (m *marts) lendingByGrid(a Area) Table {
+	t := Table{Caption: "分社区、网格放款转化、首贷户与逾期", Head: heads(append([]string{"社区（村）、网格"}, loanedHeads...)...)}
+	for _, p := range m.places(a.ID) {
+		g := Group{Rows: []Row{{Class: "sub", Cells: append([]Cell{words(p.name)}, loanedCells(m.loaned(unit{"community", p.id}))...)}}}
+		for _, gr := range p.grids {
+			g.Rows = append(g.Rows, Row{Cells: append([]Cell{{Text: gr.name, Indent: true}}, loanedCells(m.loaned(unit{"grid", gr.id}))...)})
+		}
+		t.Groups = append(t.Groups, g)
+	}
+	t.Groups = append(t.Groups, Group{Rows: []Row{{Class: "sum", Cells: append([]Cell{words(a.Name + "合计")}, loanedCells(m.loaned(m.unitOf(a)))...)}}})
+	return t
+}
+
+// lendingByBank has the banks that have lent or been asked; with them how many of their loans they have confirmed.
+func (m *marts) lendingByBank() Table {
+	confirmed := m.matured(15)
+	month := ""
+	head := "银行确认率"
+	if n := len(confirmed); n > 0 {
+		month = confirmed[n-1]
+		head += "\n" + monthWords(month) + "放款"
+	}
+	t := Table{Caption: "分银行放款转化、首贷户与银行确认", Head: heads("银行", "90日放款转化率", "金额满足率\n分子、分母为元", "本月首贷户\n户", "本年首贷户\n户", head)}
+	g := Group{}
+	line := func(u unit) []Cell {
+		return append(loanedCells(m.loaned(u)[:4]), cell(Ratio, m.of("DQ-05", "M", month, u)))
+	}
+	for _, b := range m.banks {
+		u := unit{"bank", b.id}
+		cells := line(u)
+		for _, c := range cells {
+			if c.Figure != nil {
+				g.Rows = append(g.Rows, Row{Cells: append([]Cell{words(b.name)}, cells...)})
+				break
+			}
+		}
+	}
+	d := line(m.unitOf(m.district))
+	d[0], d[1] = words("—"), words("—") // a demand is counted once for the district and once a bank for banks: the two do not add up
+	g.Rows = append(g.Rows, Row{Class: "sum", Cells: append([]Cell{words("全区")}, d...)})
+	t.Groups = []Group{g}
+	return t
+}
+
+// evidenceQuality tells how well the loans are evidenced. What only a visitor was told is shown here and nowhere else.
+func (m *marts) evidenceQuality() ([]KeyFigure, []string) {
+	u := m.unitOf(m.district)
+	var out []KeyFigure
+	if months := m.matured(15); len(months) > 0 {
+		start := months[len(months)-1]
+		f := m.of("DQ-05", "M", start, u)
+		out = append(out, KeyFigure{"银行确认率（全区，" + monthWords(start) + "放款）", cell(Ratio, f), "银行确认和系统对接的 / 已放款满15天的贷款"})
+	}
+	of := func(key string) (n, yuan *Figure) {
+		n = &Figure{Indicator: "DQ-05", Period: "YTD", Start: m.year(), OrgKind: u.kind, Org: u.id, Slice: "evidence=" + key, Status: open}
+		yuan = n.sliced("evidence=" + key + ":amount")
+		for _, p := range m.evidence[u.id] {
+			if p.key == key && p.start >= m.year() {
+				n.Num, yuan.Num = n.Num+p.n, yuan.Num+p.m
+			}
+		}
+		return n, yuan
+	}
+	for _, e := range []pair{{"bank_entered", "银行填报、尚未确认（全区，本年，笔）"}, {"self_reported", "走访自报（全区，本年，笔）"}} {
+		n, yuan := of(e.key)
+		out = append(out, KeyFigure{e.label, cell(Count, n), "放款满15天；金额 " + wan(yuan.Num) + " 万元，另行列示"})
+	}
+	return out, []string{"证据等级由低到高为走访自报、银行填报、银行确认、系统对接，只升不降。本报告的放款转化率、金额满足率、首贷户数只计银行确认和系统对接的贷款；走访自报和银行填报的另列，不加入任何合计。"}
+}
+
 // stageSection shows where each month's demands stand today.
 func (m *marts) stageSection(u unit) Section {
-	s := Section{Title: "各批次需求所处阶段", NewPage: true}
+	s := Section{Title: "各批次需求所处阶段"}
 	months := m.recent(13)
 	parts := m.stages[u.id]
 	keys := tally(parts, "", months[0], months[len(months)-1], stages)

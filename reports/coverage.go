@@ -80,18 +80,27 @@ func (m *marts) coverage(a Area) Report {
 		{"本月走访覆盖率", cell(Ratio, month), m.monthly("COV-01", u, true)},
 		{"本月有效走访率", cell(Ratio, valid), m.monthly("COV-04", u, false)},
 	}
+	active, long := m.now("COV-05", "M", u), m.now("COV-07", "CUM", u)
+	r.Heads = append(r.Heads,
+		KeyFigure{"本月有走访网格占比", cell(Ratio, active), m.monthly("COV-05", u, true)},
+		KeyFigure{"90天以上未走访", cell(Count, long), "户，占基数 " + shareOf(long, ytd).ratioText()},
+		KeyFigure{"365天以上未走访", cell(Count, m.now("COV-07.d365", "CUM", u)), "户，含从未走访"},
+		KeyFigure{"从未走访", cell(Count, m.now("COV-07.never", "CUM", u)), "户，起始日以前的走访也算"})
 	r.Lead = m.coverageLead(a, ytd, year, ever, valid)
+	if s := m.unvisitedLead(u, ytd, active); s != "" {
+		r.Lead = slices.Insert(r.Lead, min(2, len(r.Lead)), s)
+	}
 
 	if a.Kind == "district" {
 		r.Sections = append(r.Sections, m.coverageMap(), m.coverageByStreet())
 	} else {
 		r.Sections = append(r.Sections, m.coverageByGrid(a))
 	}
-	r.Sections = append(r.Sections, m.coverageTrend(u), m.coverageKinds(u, ytd), m.visitQuality(u))
+	r.Sections = append(r.Sections, m.unvisitedSection(a), m.coverageTrend(u), m.coverageKinds(u, ytd), m.visitQuality(u))
 	m.number(&r)
 	r.Quality = m.quality()
 	r.Notes = m.notes(a)
-	r.Defs = m.definitions("COV-01", "COV-02", "COV-04", "DQ-01")
+	r.Defs = m.definitions("COV-01", "COV-02", "COV-04", "COV-05", "COV-07", "COV-07.d180", "COV-07.d365", "COV-07.never", "DQ-01")
 	return r
 }
 
@@ -139,7 +148,7 @@ func (m *marts) coverageLead(a Area, ytd, year, ever, valid *Figure) []string {
 		s += fmt.Sprintf("；近365天有效走访%d户，覆盖率%s", year.Num, year.ratioText())
 	}
 	if ever != nil && ever.Den > 0 {
-		s += fmt.Sprintf("；累计首访%d户，首访率%s，尚有%d户从未走访", ever.Num, ever.ratioText(), ever.Den-ever.Num)
+		s += fmt.Sprintf("；累计首访%d户，首访率%s，尚有%d户未首访", ever.Num, ever.ratioText(), ever.Den-ever.Num)
 	}
 	out := []string{s + "。"}
 	if valid != nil {
@@ -300,6 +309,112 @@ func (m *marts) coverageByGrid(a Area) Section {
 	return s
 }
 
+// shareOf is a count's share of the entities on the books.
+func shareOf(f, universe *Figure) *Figure {
+	if f == nil || universe == nil {
+		return nil
+	}
+	g := f.sliced("share")
+	g.Den, g.HasDen = universe.Den, true
+	return g
+}
+
+func (m *marts) unvisitedLead(u unit, universe, active *Figure) string {
+	f := m.now("COV-07", "CUM", u)
+	if f == nil || universe == nil || universe.Den == 0 {
+		return ""
+	}
+	s := fmt.Sprintf("90天以上未走访%d户，占基数%s", f.Num, shareOf(f, universe).ratioText())
+	if year, never := m.now("COV-07.d365", "CUM", u), m.now("COV-07.never", "CUM", u); year != nil && never != nil {
+		s += fmt.Sprintf("，其中365天以上未走访%d户，含从未走访%d户", year.Num, never.Num)
+	}
+	if active != nil && active.Den > 0 {
+		s += fmt.Sprintf("；本月有走访的网格%d个，占有基数主体的网格%d个的%s", active.Num, active.Den, active.ratioText())
+	}
+	return s + "。"
+}
+
+// unvisitedSection lists who has not been seen for long: in the district by street, in a street by community and grid.
+func (m *marts) unvisitedSection(a Area) Section {
+	district := a.Kind == "district"
+	s := Section{Title: "长期未走访主体", NewPage: district}
+	columns := []string{"COV-07", "COV-07.d180", "COV-07.d365", "COV-07.never"}
+	figures := func(u unit) []*Figure {
+		out := []*Figure{m.now("COV-01", "YTD", u)}
+		for _, c := range columns {
+			out = append(out, m.now(c, "CUM", u))
+		}
+		return append(out, m.now("COV-05", "M", u))
+	}
+	cells := func(f []*Figure) []Cell {
+		out := []Cell{cell(Base, f[0]), cell(Count, f[1]), words(shareOf(f[1], f[0]).ratioText()), cell(Count, f[2]), cell(Count, f[3]), cell(Count, f[4])}
+		if district {
+			out = append(out, cell(Ratio, f[5]))
+		}
+		return out
+	}
+	names := []string{"社区（村）、网格", "基数", "90天以上\n户", "占基数", "180天以上\n户", "365天以上\n户", "从未走访\n户"}
+	t := Table{Caption: "分社区、网格长期未走访主体", Head: heads(names...)}
+	chart := Stacked{Title: "距上次有效走访的时长", Unit: "户", Keys: []string{"90天以内", "90至180天", "180至365天", "365天以上", "从未走访"}, Hues: []int{0, 1, 4, 3, 2}}
+	var said []string
+	stack := func(label string, f []*Figure) {
+		if f[0] == nil || slices.Contains(f[1:5], nil) {
+			return
+		}
+		parts := []int64{f[0].Den - f[1].Num, f[1].Num - f[2].Num, f[2].Num - f[3].Num, f[3].Num - f[4].Num, f[4].Num}
+		chart.Rows = append(chart.Rows, Stack{Label: label, Parts: parts})
+		bits := make([]string, len(parts))
+		for i, n := range parts {
+			bits[i] = fmt.Sprintf("%s%d", chart.Keys[i], n)
+		}
+		said = append(said, label+"："+strings.Join(bits, "、"))
+	}
+	total := figures(m.unitOf(a))
+	if district {
+		names[0] = "镇街"
+		t = Table{Caption: "分镇街长期未走访主体和有走访网格", Head: heads(append(names, "本月有走访网格占比")...)}
+		for _, g := range m.groups() {
+			group := Group{Title: g.title}
+			sums := make([]*Figure, len(columns)+2)
+			for _, street := range g.areas {
+				f := figures(unit{"street", street.ID})
+				for i := range f {
+					sums[i] = add(g.slice, sums[i], f[i])
+				}
+				group.Rows = append(group.Rows, Row{Cells: append([]Cell{linked(street.Name, fileName("coverage", street))}, cells(f)...)})
+			}
+			group.Rows = append(group.Rows, Row{Class: "sub", Cells: append([]Cell{words(g.title + "小计")}, cells(sums)...)})
+			t.Groups = append(t.Groups, group)
+			stack(g.title, sums)
+		}
+		t.Groups = append(t.Groups, Group{Rows: []Row{{Class: "sum", Cells: append([]Cell{words("全区")}, cells(total)...)}}})
+		stack("全区", total)
+		s.Notes = []string{"各档包含关系：90天以上含180天以上，180天以上含365天以上，365天以上含从未走访。起始日以前的有效走访也算走访过。", "有走访网格占比：本月至少有一次有效走访的网格 / 有基数主体的网格，未满的月份还会增加。待分配主体只计入全区。"}
+	} else {
+		for _, p := range m.places(a.ID) {
+			f := figures(unit{"community", p.id})
+			g := Group{Rows: []Row{{Class: "sub", Cells: append([]Cell{words(p.name)}, cells(f)...)}}}
+			stack(p.name, f)
+			for _, gr := range p.grids {
+				g.Rows = append(g.Rows, Row{Cells: append([]Cell{{Text: gr.name, Indent: true}}, cells(figures(unit{"grid", gr.id}))...)})
+			}
+			t.Groups = append(t.Groups, g)
+		}
+		t.Groups = append(t.Groups, Group{Rows: []Row{{Class: "sum", Cells: append([]Cell{words(a.Name + "合计")}, cells(total)...)}}})
+		s.Notes = []string{"各档包含关系：90天以上含180天以上，180天以上含365天以上，365天以上含从未走访。起始日以前的有效走访也算走访过。按主体在统计时点所在网格统计。"}
+		if len(m.grids[a.ID]) == 0 {
+			s.Text = []string{"本镇街尚未划分网格。"}
+			return s
+		}
+	}
+	if len(chart.Rows) > 0 {
+		chart.Alt = "堆积条形图，每行合计为100%：" + strings.Join(said, "；") + "。"
+		s.Charts = []Chart{chart}
+	}
+	s.Tables = []Table{t}
+	return s
+}
+
 // trend draws a monthly indicator.
 func (m *marts) trend(title, indicator string, u unit, months []string) Trend {
 	c := Trend{Title: title, Unit: "%"}
@@ -340,7 +455,7 @@ func (m *marts) rowClass(f *Figure) string {
 
 func (m *marts) coverageTrend(u unit) Section {
 	months := m.recent(13)
-	t := Table{Caption: "各月走访情况", Head: heads("月份", "状态", "走访覆盖率", "环比\n百分点", "同比\n百分点", "有效走访率", "环比\n百分点", "同比\n百分点")}
+	t := Table{Caption: "各月走访情况", Head: heads("月份", "状态", "走访覆盖率", "环比\n百分点", "同比\n百分点", "有效走访率", "环比\n百分点", "同比\n百分点", "有走访网格占比")}
 	g := Group{}
 	for i := len(m.months) - 1; i >= 0; i-- {
 		s := m.months[i]
@@ -352,7 +467,7 @@ func (m *marts) coverageTrend(u unit) Section {
 			covC, covY, valY = words("—"), words("—"), words("—")
 		}
 		g.Rows = append(g.Rows, Row{Class: m.rowClass(cov), Cells: []Cell{words(monthWords(s)), m.stateOf(s, cov),
-			cell(Ratio, cov), covC, covY, cell(Ratio, val), valC, valY}})
+			cell(Ratio, cov), covC, covY, cell(Ratio, val), valC, valY, cell(Ratio, m.of("COV-05", "M", s, u))}})
 	}
 	t.Groups = []Group{g}
 	tables := []Table{t}

@@ -26,12 +26,15 @@ type marts struct {
 	quarters  []string
 	figures   map[key]*Figure
 	cohorts   map[unit]*Figure  // CNV-01 of this year's months summed
+	ripe      map[key]*Figure   // CNV-04 and CNV-05 of the newest cohorts past 90 days summed; key without period
 	since     string            // where the cumulative window begins
 	breakdown map[string][]part // by org: kind, size, section
 	outcomes  map[string][]part
 	invalid   map[string][]part
 	stages    map[string][]part
 	needs     map[string][]part
+	funnel    map[string][]part // dimension "matured" where the cohort is past 90 days
+	evidence  map[string][]part // of the district's loans
 }
 
 // unit is an organisation: ids of different kinds may be the same (a grid may hang on a street itself, which is then its own community).
@@ -59,7 +62,7 @@ func readMarts(ctx context.Context, path string) (*marts, error) {
 		return nil, err
 	}
 	defer db.Close()
-	m := &marts{areas: map[string]Area{}, grids: map[string][]grid{}, figures: map[key]*Figure{}, cohorts: map[unit]*Figure{}}
+	m := &marts{areas: map[string]Area{}, grids: map[string][]grid{}, figures: map[key]*Figure{}, cohorts: map[unit]*Figure{}, ripe: map[key]*Figure{}}
 
 	var until sql.NullTime
 	err = db.QueryRowContext(ctx, `select run_id, cast(date as varchar), cast(as_of as varchar), seq, input_hash, provisional, data_until from run`).
@@ -144,6 +147,8 @@ func readMarts(ctx context.Context, path string) (*marts, error) {
 		{&m.invalid, `select org_id, '', strftime(period_start, '%Y-%m-%d'), reason, cast(visits as bigint), cast(0 as bigint) from invalid_reasons`},
 		{&m.stages, `select org_id, '', strftime(period_start, '%Y-%m-%d'), stage, cast(demands as bigint), cast(amount as bigint) from demand_stages`},
 		{&m.needs, `select org_id, '', strftime(period_start, '%Y-%m-%d'), need, cast(demands as bigint), cast(amount as bigint) from demand_needs`},
+		{&m.funnel, `select org_id, if(matured, 'matured', ''), strftime(period_start, '%Y-%m-%d'), step, cast(demands as bigint), cast(amount as bigint) from demand_funnel`},
+		{&m.evidence, `select org_id, '', strftime(period_start, '%Y-%m-%d'), evidence, cast(loans as bigint), cast(amount as bigint) from loan_evidence`},
 	} {
 		*s.into = map[string][]part{}
 		if err := each(ctx, db, s.query+` where org_kind in ('district', 'street') order by all`, func(rows *sql.Rows) error {
@@ -204,6 +209,21 @@ func (m *marts) readFigures(ctx context.Context, db *sql.DB) error {
 	if len(m.months) == 0 { // a district where nothing has happened yet still has a current month
 		m.months = []string{m.month()}
 	}
+	if matured := m.matured(90); len(matured) > 0 {
+		matured = matured[max(0, len(matured)-ripeCohorts):]
+		newest := matured[len(matured)-1]
+		if err := each(ctx, db, `select indicator, org_kind, org_id, cast(sum(numerator) as bigint), cast(sum(denominator) as bigint), if(min(status) = max(status), min(status), ?) from indicators
+			where indicator in ('CNV-04', 'CNV-05') and period = 'M' and period_start between cast(? as date) and cast(? as date) group by all order by all`, func(rows *sql.Rows) error {
+			f := &Figure{Period: "M", Start: newest, HasDen: true, Slice: fmt.Sprintf("cohorts=%d", len(matured))}
+			if err := rows.Scan(&f.Indicator, &f.OrgKind, &f.Org, &f.Num, &f.Den, &f.Status); err != nil {
+				return err
+			}
+			m.ripe[key{indicator: f.Indicator, unit: unit{f.OrgKind, f.Org}}] = f
+			return nil
+		}, open, matured[0], newest); err != nil {
+			return err
+		}
+	}
 	// Demands of a year: the months' cohorts summed, which is how a ratio may be re-aggregated.
 	return each(ctx, db, `select org_kind, org_id, cast(sum(numerator) as bigint), cast(sum(denominator) as bigint) from indicators
 		where indicator = 'CNV-01' and period = 'M' and period_start >= cast(? as date) and org_kind <> 'worker'
@@ -260,6 +280,28 @@ func (m *marts) of(indicator, period, start string, u unit) *Figure {
 // now finds the figure of the window that ends at the run's date.
 func (m *marts) now(indicator, period string, u unit) *Figure {
 	return m.of(indicator, period, m.start(period), u)
+}
+
+// ripeCohorts is how many matured cohorts are summed for places and banks, where one alone is too small to compare.
+const ripeCohorts = 12
+
+// matured are the months, oldest first, whose last day is at least so many days before the run's date.
+func (m *marts) matured(days int) []string {
+	today, _ := time.Parse(time.DateOnly, m.run.Date)
+	n := 0
+	for n < len(m.months) {
+		first, _ := time.Parse(time.DateOnly, m.months[n])
+		if first.AddDate(0, 1, days-1).After(today) {
+			break
+		}
+		n++
+	}
+	return m.months[:n]
+}
+
+// ripeOf is the sum of the matured cohorts of a place or bank; nil while none has matured.
+func (m *marts) ripeOf(indicator string, u unit) *Figure {
+	return m.ripe[key{indicator: indicator, unit: u}]
 }
 
 // recent months, oldest first.

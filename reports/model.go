@@ -1,6 +1,6 @@
 package reports
 
-// A Report is what every face (HTML today) is drawn from: the same figures, whoever prints them. It holds no markup.
+// A Report is what every face (HTML, XLSX) is drawn from: the same figures, whoever prints them. It holds no markup.
 type Report struct {
 	Code     string // coverage, conversion
 	Title    string

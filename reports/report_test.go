@@ -141,11 +141,99 @@ func TestTheYearsCohortsAreSummedFromTheirNumeratorsAndDenominators(t *testing.T
 	wants(t, "cohorts of the year", page(t, dir, "conversion-500101.html"), `data-part="cohorts=year"`, "57.69 %", "15 / 26")
 }
 
+func rowOf(t *testing.T, text, caption, first string) string {
+	t.Helper()
+	_, table, ok := strings.Cut(text, "<caption>"+caption+"</caption>")
+	if !ok {
+		t.Fatalf("no table %s", caption)
+	}
+	table, _, _ = strings.Cut(table, "</table>")
+	for _, row := range strings.Split(table, "<tr")[1:] {
+		if strings.Contains(row, "<td>"+first+"</td>") || strings.Contains(row, ">"+first+"</a></td>") || strings.Contains(row, `<td class="in">`+first+"</td>") {
+			return row
+		}
+	}
+	t.Fatalf("no row %s in %s", first, caption)
+	return ""
+}
+
+func TestTheFunnelShowsEveryStepOfEachCohortAndGreysTheYoungOnes(t *testing.T) {
+	dir, _ := renderTo(t, smallMarts(t))
+	con := page(t, dir, "conversion-500101.html")
+	wants(t, "the newest matured cohort is drawn", con, "转化漏斗：2026年7月批次（最近一个到期批次）", "▼ 66.67 %", "35.00 %，7笔 234.56万元") // 12 of 18 went on; 7 of 20 came to the end
+	july, november := rowOf(t, con, "各批次到达各步的需求（笔）", "2026年7月"), rowOf(t, con, "各批次到达各步的需求（笔）", "2026年11月")
+	wants(t, "July", july, "已到期", `data-part="step=applied"`, `data-num="12" data-den="20"`, "35.00 %")
+	wants(t, "November", november, `class="open"`, "未到期", `data-part="step=matched"`, `<td class="n">—</td>`)
+	if strings.Contains(july, `class="open"`) || strings.Contains(november, " %") {
+		t.Error("a matured cohort is greyed, or a young one is compared")
+	}
+	wants(t, "July's amounts", rowOf(t, con, "各批次到达各步的需求金额（万元）", "2026年7月"), `data-num="2345600" data-den="8000000"`, "234.56", "29.32 %")
+	street := page(t, dir, "conversion-500101017.html")
+	wants(t, "a street without demands", street, "按登记批次的转化漏斗", "期内没有登记的融资需求")
+}
+
+func TestOnlyMaturedCohortsAreSummedIntoTheConversionOfNinetyDays(t *testing.T) {
+	dir, _ := renderTo(t, smallMarts(t))
+	con := page(t, dir, "conversion-500101.html")
+	// June and July, 7 of 25; August's 2 of 3 are not 90 days past its end.
+	wants(t, "headline", con, `data-part-of="CNV-04"`, "28.00 %", "7 / 25", "53.38 %", "1334567 / 2500000", "90日放款转化率28.00 %", "受理金额250.00 万元，放款满足133.46 万元")
+	wants(t, "August", rowOf(t, con, "各月批次放款转化与首贷户", "2026年8月"), `class="open"`, "未到期", "2 / 3", "样本不足")
+	july := rowOf(t, con, "各月批次放款转化与首贷户", "2026年7月")
+	wants(t, "July", july, "已到期，封账", `data-indicator="CNV-04"`, "30.00 %", `data-indicator="CNV-05"`, "1234567 / 2000000")
+	bank := rowOf(t, con, "分银行放款转化、首贷户与银行确认", "三峡银行")
+	wants(t, "a bank", bank, "41.67 %", "5 / 12", `data-indicator="CNV-06" data-period="YTD"`, ">14</a>", `data-indicator="DQ-05"`, "9 / 9")
+	wants(t, "a street", rowOf(t, con, "分镇街放款转化、首贷户与逾期", "高笋塘街道"), `data-org="s1" data-num="9"`)
+	wants(t, "a grid", rowOf(t, page(t, dir, "conversion-500101001.html"), "分社区、网格放款转化、首贷户与逾期", "王牌路社区一网格"), "50.00 %", "1 / 2", "样本不足")
+	wants(t, "first loans in words", con, "本年首贷户15户，其中本月2户。", "上月 3 户；环比 —")
+}
+
+func TestACohortMaturesOnTheDayThatIsSoManyDaysAfterItsLastOne(t *testing.T) {
+	for date, want := range map[string]int{"2026-10-28": 1, "2026-10-29": 2, "2026-11-22": 2, "2026-11-29": 3} { // 31 July and 90 days is 29 October
+		m := &marts{run: Run{Date: date}, months: []string{"2026-06-01", "2026-07-01", "2026-08-01", "2026-09-01"}}
+		if got := m.matured(90); len(got) != want {
+			t.Errorf("on %s %v", date, got)
+		}
+	}
+}
+
+func TestBanksAreShownHowPromptlyTheyAnsweredAndWhatIsOverdue(t *testing.T) {
+	dir, _ := renderTo(t, smallMarts(t))
+	con := page(t, dir, "conversion-500101.html")
+	wants(t, "October", rowOf(t, con, "各月对接的限时对接率和首次联系时长", "2026年10月"), "81.82 %", "9 / 11", ">26.5<", ">72.0<", `data-indicator="CNV-02.median"`, `data-num="1590"`, `data-indicator="CNV-02.p90"`)
+	wants(t, "a month of which nothing is due", rowOf(t, con, "各月对接的限时对接率和首次联系时长", "2026年11月"), "0 / 0", `<td class="n">—</td>`)
+	wants(t, "a bank nobody of which was reached", rowOf(t, con, "分银行限时对接（2026年10月对接）", "某农村商业银行"), "0 / 1", "样本不足", `<td class="n">—</td>`)
+	late := rowOf(t, con, "逾期未对接的需求（笔）", "某农村商业银行")
+	wants(t, "overdue by age", late, `data-indicator="CNV-12" `, ">6</a>", `data-indicator="CNV-12.d3"`, ">3</a>", `data-indicator="CNV-12.over"`, ">2</a>", `<td class="n">0</td>`)
+	wants(t, "overdue in words", con, "截至统计日逾期未对接7笔，其中逾期15个工作日以上2笔，某农村商业银行最多（6笔）。")
+	if hours(1590) != "26.5" || hours(59) != "1.0" || hours(2) != "0.0" {
+		t.Error("hours", hours(1590), hours(59), hours(2))
+	}
+}
+
+func TestWhatWasOnlyToldToAVisitorIsShownApartAndNeverSummed(t *testing.T) {
+	dir, _ := renderTo(t, smallMarts(t))
+	con := page(t, dir, "conversion-500101.html")
+	_, quality, _ := strings.Cut(con, `<section id="quality">`)
+	wants(t, "quality", quality, "银行确认率（全区，2026年10月放款）", "90.00 %", "9 / 10", "走访自报（全区，本年，笔）", `data-part="evidence=self_reported"`, `data-num="1"`, "金额 12.00 万元，另行列示", "只计银行确认和系统对接")
+}
+
+func TestEnterprisesNotSeenForLongAreListedByStreetAndByGrid(t *testing.T) {
+	dir, _ := renderTo(t, smallMarts(t))
+	cov := page(t, dir, "coverage-500101.html")
+	wants(t, "lead", html.UnescapeString(cov), "90天以上未走访400户，占基数40.00 %，其中365天以上未走访320户，含从未走访290户；本月有走访的网格3个，占有基数主体的网格4个的75.00 %。")
+	row := rowOf(t, cov, "分镇街长期未走访主体和有走访网格", "高笋塘街道")
+	wants(t, "a street", row, `data-indicator="COV-07" `, ">200</a>", "33.33 %", `data-indicator="COV-07.d180"`, `data-indicator="COV-07.d365"`, ">150</a>", `data-indicator="COV-07.never"`, ">140</a>", `data-indicator="COV-05"`, "1 / 2", "样本不足")
+	wants(t, "a street without figures", rowOf(t, cov, "分镇街长期未走访主体和有走访网格", "太白街道"), `<td class="n">—</td>`)
+	wants(t, "a grid", rowOf(t, page(t, dir, "coverage-500101001.html"), "分社区、网格长期未走访主体", "王牌路社区一网格"), `data-org="g1"`, ">185</a>", "37.68 %", ">130</a>")
+	// 1000 − 400, 400 − 350, 350 − 320, 320 − 290, 290.
+	wants(t, "the classes of the chart do not overlap", cov, "90天以内600、90至180天50、180至365天30、365天以上30、从未走访290")
+}
+
 func TestTheSameMartsGiveTheSameBytes(t *testing.T) {
 	marts := smallMarts(t)
 	first, files := renderTo(t, marts)
 	second, again := renderTo(t, marts)
-	if len(files) != 5*2+2 || len(again) != len(files) {
+	if len(files) != 5*4+2 || len(again) != len(files) {
 		t.Fatalf("%d and %d files", len(files), len(again))
 	}
 	for _, f := range files {
@@ -213,8 +301,8 @@ func TestTheIndexListsADistrictReportAndTwoForEveryStreetAndTown(t *testing.T) {
 	if err := json.Unmarshal([]byte(page(t, dir, "index.json")), &index); err != nil {
 		t.Fatal(err)
 	}
-	if len(index) != 10 || index[0] != (Entry{"coverage", "500101", "万州区", "district", "coverage-500101.html", "万州区走访覆盖报告"}) ||
-		index[3] != (Entry{"conversion", "500101001", "高笋塘街道", "street", "conversion-500101001.html", "万州区高笋塘街道融资需求转化报告"}) || index[9].Kind != "town" {
+	if len(index) != 10 || index[0] != (Entry{"coverage", "500101", "万州区", "district", "coverage-500101.html", "万州区走访覆盖报告", "coverage-500101.xlsx"}) ||
+		index[3] != (Entry{"conversion", "500101001", "高笋塘街道", "street", "conversion-500101001.html", "万州区高笋塘街道融资需求转化报告", "conversion-500101001.xlsx"}) || index[9].Kind != "town" {
 		t.Errorf("%+v", index)
 	}
 	for _, e := range index {
@@ -224,7 +312,7 @@ func TestTheIndexListsADistrictReportAndTwoForEveryStreetAndTown(t *testing.T) {
 
 func TestADistrictWhereNothingHasHappenedStillHasItsReports(t *testing.T) {
 	dir, files := renderTo(t, makeMarts(t, small))
-	if len(files) != 12 {
+	if len(files) != 22 {
 		t.Fatal(len(files))
 	}
 	wants(t, "empty coverage", page(t, dir, "coverage-500101.html"), "没有纳入基数", "期内没有走访上报")

@@ -316,6 +316,48 @@ func (c Stacked) SVG(id string) string {
 	return d.end()
 }
 
+// FunnelStep is how many came as far, and what is printed beside it.
+type FunnelStep struct {
+	Label, Printed string
+	Count          int64
+}
+
+// Funnel shows how many of a cohort came how far: bars about one axis, each as wide as its count, with the share that went on from
+// the step before printed between.
+type Funnel struct {
+	Title, Alt string
+	Steps      []FunnelStep
+}
+
+// SVG draws the chart.
+func (c Funnel) SVG(id string) string {
+	const rowH, gap, top, left = 26.0, 15.0, 4.0, 66.0
+	right := 40.0
+	for _, s := range c.Steps {
+		right = math.Max(right, width(s.Printed, 12)+14)
+	}
+	d := begin(id, c.Title, c.Alt, top*2+(rowH+gap)*float64(len(c.Steps))-gap)
+	room := sheet - left - right
+	for i, s := range c.Steps {
+		y := top + (rowH+gap)*float64(i)
+		d.text(left-8, y+18, 12, "end", ink, s.Label)
+		if i > 0 && c.Steps[i-1].Count > 0 {
+			d.text(left+room/2, y-3.5, 10.5, "middle", faint, "▼ "+percent(s.Count, c.Steps[i-1].Count))
+		}
+		d.line(left+room/2, y, left+room/2, y+rowH, `stroke="`+rule+`" stroke-width="1"`)
+		if s.Count > 0 {
+			w := math.Max(2, float64(s.Count)/float64(c.Steps[0].Count)*room)
+			step := ramp[max(0, len(ramp)-1-i/2)]
+			d.rect(left+(room-w)/2, y, w, rowH, fmt.Sprintf(`fill="%s" stroke="%s" stroke-width="0.8"`, step.fill, blue))
+			if t := whole(s.Count); width(t, 12)+8 <= w {
+				d.text(left+room/2, y+17.5, 12, "middle", step.ink, t)
+			}
+		}
+		d.text(left+room+10, y+18, 12, "start", ink, s.Printed)
+	}
+	return d.end()
+}
+
 // Tile is one area of the cartogram.
 type Tile struct {
 	Name, Href string

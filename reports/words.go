@@ -56,6 +56,12 @@ func decimals(h int64) string {
 	return fmt.Sprintf("%s%d.%02d", sign, h/100, h%100)
 }
 
+// hours prints whole minutes as hours with one decimal.
+func hours(minutes int64) string {
+	h := roundDiv(big.NewInt(minutes*10), big.NewInt(60))
+	return fmt.Sprintf("%d.%d", h/10, h%10)
+}
+
 func whole(n int64) string { return strconv.FormatInt(n, 10) }
 
 // dayWords is 2026年11月22日.
@@ -128,8 +134,11 @@ var (
 	// The reasons of fct_visit, in the order in which they are tried.
 	invalids = []pair{{"enterprise_missing", "主体记录已不存在"}, {"voided", "已作废"}, {"suspicion_confirmed", "疑点属实"}, {"not_met", "未见到人"}, {"not_at_shop", "不在门店"},
 		{"too_short", "停留不足3分钟"}, {"no_fix", "无定位且未经例外通过"}, {"too_far", "距门店超过200米"}, {"no_evidence", "无照片或签名"}, {"repeat", "24小时内重复走访"}}
-	units  = []pair{{"percent", "%"}, {"count", "笔"}, {"yuan", "元"}}
-	grains = []pair{{"grid", "网格"}, {"bank", "银行"}, {"worker", "人员"}, {"harbour", "港湾"}, {"month", "月"}, {"quarter", "季"}, {"year", "年"}, {"cumulative", "累计"}}
+	steps = []pair{{"registered", "登记"}, {"accepted", "受理"}, {"matched", "对接"}, {"contacted", "联系上"}, {"applied", "申请"}, {"approved", "审批通过"}, {"disbursed", "放款"}}
+	// How long an open match has gone unanswered after its limit; the indicator has the key as its suffix.
+	ages   = []pair{{".d3", "1至3个工作日"}, {".d7", "4至7个工作日"}, {".d15", "8至15个工作日"}, {".over", "15个工作日以上"}}
+	units  = []pair{{"percent", "%"}, {"count", "笔"}, {"entity", "户"}, {"minute", "分钟"}, {"yuan", "元"}}
+	grains = []pair{{"grid", "网格"}, {"street", "镇街"}, {"bank", "银行"}, {"worker", "人员"}, {"harbour", "港湾"}, {"month", "月"}, {"quarter", "季"}, {"year", "年"}, {"cumulative", "累计"}}
 )
 
 // inherited is what every indicator follows, in the words a reader of the report needs.
@@ -142,5 +151,8 @@ var inherited = []Rule{
 	{"环比、同比", "环比为与上一个同长度期间相比，同比为与上年同期相比，比率以百分点表示；没有可比期间的显示“—”。未满的月份与上月全月长度不同，走访覆盖率、需求数额不作环比。"},
 	{"暂定、封账", "每月数据至次月5日24时为暂定，此后封账；封账后才上报的记录不改变已封账数字。季度随其末月；本年、近365天、累计始终为暂定。"},
 	{"批次", "对接率按需求采集月份（批次）统计，不含作废、股权融资和采集后24小时内撤回的需求；当月批次尚未到期，以灰底表示。"},
+	{"到期", "90日放款转化率、金额满足率的批次在月末之后90天到期，限时对接率在月末之后过了对接时限到期，银行确认率在月末之后15天到期；到期月的次月5日24时后封账。到期前标注“未到期”，以灰底表示，数字还会变化。"},
+	{"证据等级", "走访自报、银行填报、银行确认、系统对接，只升不降。转化率、首贷户数、金额满足率只计银行确认和系统对接的贷款；走访自报另行列示，不加入。"},
+	{"工作日", "按导入的节假日和调休日历；对接之日后第1个工作日起算。"},
 	{"金额", "以元为单位记录，以万元列示，保留两位小数。"},
 }

@@ -5,6 +5,6 @@ from indicators i
 left join catalogue c on c.code = i.indicator and c.version = i.version
 where c.code is null
     or i.period not in ('M', 'Q', 'YTD', 'R365', 'CUM')
-    or i.org_kind not in ('grid', 'community', 'street', 'district', 'worker', 'bank')
+    or i.org_kind not in ('grid', 'community', 'street', 'district', 'worker', 'bank', 'harbour')
     or i.status not in ('暂定', '封账')
     or i.numerator < 0 or i.denominator < 0

@@ -97,8 +97,8 @@ export class Office {
 
   async close(): Promise<void> {
     for (const p of this.open) await p.close()
-    const s = this.server!
-    if (s.exitCode === null && s.signalCode === null) {
+    const s = this.server
+    if (s && s.exitCode === null && s.signalCode === null) {
       const gone = new Promise((r) => s.once('exit', r))
       s.kill('SIGTERM')
       await gone

@@ -4,13 +4,6 @@
 with latest as (
     select p.t_key, p.period_key from dim_period p where p.period = 'YTD'
 ),
-visits as (
-    select entity_key, count(*) as valid_visits, max(captured_at) as last_valid_visit_at
-    from fct_visit
-    cross join run
-    where valid_now and captured_at < run.ends_at
-    group by entity_key
-),
 divided as (
     select *, case when regexp_full_match(industry, '[0-9]{2,4}') then cast(substr(industry, 1, 2) as integer) end as division
     from stg_enterprises
@@ -57,6 +50,6 @@ final as (
     left join int_universe u on u.t_key = l.t_key and u.enterprise_key = k.enterprise_key
     left join int_grid g on g.grid_key = u.grid_key
     left join int_visited y on y.period_key = l.period_key and y.entity_key = k.entity_key
-    left join visits v on v.entity_key = k.entity_key
+    left join int_last_visit v on v.entity_key = k.entity_key
 )
 select * from final

@@ -4,7 +4,7 @@ with final as (
     select
         d.demand_id, d.enterprise_id, d.visit_id, d.grid_id,
         coalesce(g.grid_key, 0) as grid_key,
-        d.harbour_id, d.channel, d.kind, d.need, d.amount, d.stage,
+        d.harbour_id, d.channel, d.kind, d.need, d.amount, d.accepted_amount, d.stage,
         d.captured_at, d.synced_at,
         coalesce(d.synced_at, timestamp '9999-01-01') as received_at,
         date_trunc('month', d.captured_at + interval 8 hour)::date as month,

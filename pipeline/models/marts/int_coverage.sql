@@ -3,10 +3,9 @@ with spans as (
     select * from dim_period
 ),
 universe as (
-    select s.period_key, u.grid_key, count(*) as denominator
+    select s.period_key, u.grid_key, u.entities as denominator
     from spans s
-    join int_universe u on u.t_key = s.t_key
-    group by s.period_key, u.grid_key
+    join int_universe_grid u on u.t_key = s.t_key
 ),
 visited as (
     select s.period_key, u.grid_key, count(*) as numerator

@@ -33,6 +33,16 @@ with final as (
     union all
     select 'demand_events', coalesce(strftime(captured_at + interval 8 hour, '%Y-%m-%d'), '') as day, 'amount', sum(amount) from stg_demand_events group by 2
     union all
+    select 'loans' as collection, coalesce(strftime(captured_at + interval 8 hour, '%Y-%m-%d'), '') as day, 'rows' as metric, count(*)::hugeint as total from stg_loans group by 2
+    union all
+    select 'loans', coalesce(strftime(captured_at + interval 8 hour, '%Y-%m-%d'), '') as day, 'amount', sum(amount) from stg_loans group by 2
+    union all
+    select 'loans', coalesce(strftime(captured_at + interval 8 hour, '%Y-%m-%d'), '') as day, 'customer_credit_total', sum(customer_credit_total) from stg_loans group by 2
+    union all
+    select 'loans', coalesce(strftime(captured_at + interval 8 hour, '%Y-%m-%d'), '') as day, 'relending_amount', sum(relending_amount) from stg_loans group by 2
+    union all
+    select 'loans', coalesce(strftime(captured_at + interval 8 hour, '%Y-%m-%d'), '') as day, 'compensated_amount', sum(compensated_amount) from stg_loans group by 2
+    union all
     select 'areas', '', 'rows', count(*) from stg_areas
     union all
     select 'grids', '', 'rows', count(*) from stg_grids
