@@ -94,8 +94,9 @@ func (h *history) run(steps int) {
 		case 13:
 			h.partial(p)
 		case 14:
-			id, bank := h.id()[:15], pick(h.r, []string{"banka0000000000", "bankb0000000000"})
-			h.sql(fmt.Sprintf(`INSERT INTO loans (id, bank, harbour, amount) VALUES ('%s', '%s', '%s', 1)`, id, bank, pick(h.r, append(harbours, ""))))
+			// Now and then under the id of another collection's record.
+			id, bank := pick(h.r, []string{h.id()[:15], pick(h.r, enterprises)}), pick(h.r, []string{"banka0000000000", "bankb0000000000"})
+			h.sql(fmt.Sprintf(`INSERT OR REPLACE INTO loans (id, bank, harbour, amount) VALUES ('%s', '%s', '%s', 1)`, id, bank, pick(h.r, append(harbours, ""))))
 		case 15:
 			h.sql(fmt.Sprintf(`UPDATE harbours SET host_bank = '%s' WHERE id = '%s'`, pick(h.r, []string{"banka0000000000", "bankb0000000000"}), pick(h.r, harbours)))
 		default:

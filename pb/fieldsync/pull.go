@@ -180,7 +180,10 @@ func visible(h hooks.Holding, scopes []string, byID bool) (string, []any) {
 	return "(" + strings.Join(tests, " OR ") + ")", args
 }
 
-const revOf = `(SELECT max(rev) FROM sync_feed WHERE record = t.id)`
+// revOf is the SQL for the revision of a row of the collection: of its own changes, for another collection may use the same id.
+func revOf(collection string) string {
+	return `(SELECT max(rev) FROM sync_feed WHERE record = t.id AND collection = '` + collection + `')`
+}
 
 // pull answers one page: everything in the user's scopes since the cursor, judged by what he may see now.
 func (s *Server) pull(ctx context.Context, user *core.Record, req *PullRequest) (*PullResponse, error) {
@@ -388,7 +391,7 @@ func (p *page) add(pos scopePos, rows []feedRow, seen map[string]bool) error {
 			return err
 		}
 		cond, args := visible(h, p.view.scopes, true)
-		err = p.snap.rows(`SELECT t.id, `+revOf+`, `+p.view.fields[h.Collection]+` FROM `+h.Collection+` t WHERE t.id IN (SELECT value FROM json_each(?)) AND `+cond,
+		err = p.snap.rows(`SELECT t.id, `+revOf(h.Collection)+`, `+p.view.fields[h.Collection]+` FROM `+h.Collection+` t WHERE t.id IN (SELECT value FROM json_each(?)) AND `+cond,
 			append([]any{string(list)}, args...), func(r *sql.Rows) error {
 				var id, raw string
 				c := PullChange{Collection: h.Collection, Op: "upsert"}
@@ -420,7 +423,7 @@ func digest(snap *snapshot, v *view) (map[string]CollectionDigest, error) {
 	for _, h := range v.holdings {
 		cond, args := visible(h, v.scopes, false)
 		var d CollectionDigest
-		err := snap.rows(`SELECT t.id, `+revOf+` FROM `+h.Collection+` t WHERE `+cond, args, func(r *sql.Rows) error {
+		err := snap.rows(`SELECT t.id, `+revOf(h.Collection)+` FROM `+h.Collection+` t WHERE `+cond, args, func(r *sql.Rows) error {
 			var id string
 			var rev int64
 			if err := r.Scan(&id, &rev); err != nil {

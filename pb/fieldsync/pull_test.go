@@ -301,3 +301,13 @@ func TestAHarbourSeesTheLoansOfItsHostBankAndABankItsOwn(t *testing.T) {
 	see("another host bank", counter, false, true)
 	see("another host bank", deskA, true, false)
 }
+
+func TestARecordsRevisionIsItsOwnThoughAnotherCollectionUsesItsID(t *testing.T) {
+	d := newDistrict(t)
+	worker := d.phone("worker1")
+	d.save("loans", map[string]any{"id": "ent100000000000", "bank": "banka0000000000", "amount": 1000, "disbursed_on": "2026-01-01 16:00:00.000Z"})
+	worker.pull(0)
+	// The loan changes out of the worker's sight: the enterprise of the same id has not.
+	d.edit("loans", "ent100000000000", map[string]any{"rate": 4})
+	worker.pull(0)
+}

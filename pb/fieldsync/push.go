@@ -516,8 +516,8 @@ func (a *applier) stamp(result *Result, r *core.Record) error {
 		Seq int64 `db:"seq"`
 		Rev int64 `db:"rev"`
 	}
-	err := a.tx.DB().NewQuery(`SELECT (SELECT COALESCE(max(seq), 0) FROM sync_feed) AS seq, (SELECT COALESCE(max(rev), 0) FROM sync_feed WHERE record = {:id}) AS rev`).
-		Bind(dbx.Params{"id": r.Id}).One(&at)
+	err := a.tx.DB().NewQuery(`SELECT (SELECT COALESCE(max(seq), 0) FROM sync_feed) AS seq, (SELECT COALESCE(max(rev), 0) FROM sync_feed WHERE record = {:id} AND collection = {:collection}) AS rev`).
+		Bind(dbx.Params{"id": r.Id, "collection": r.Collection().Name}).One(&at)
 	result.Seq, result.Record = at.Seq, &RecordRev{ID: r.Id, Rev: at.Rev}
 	return err
 }
