@@ -245,24 +245,18 @@ func (p *portal) password(e *core.RequestEvent) error {
 	if !ownForm(e) {
 		return again(http.StatusForbidden, "页面已过期，请重新填写。")
 	}
-	switch {
-	case len([]rune(first)) < 8 || len(first) > 70:
-		return again(http.StatusUnprocessableEntity, "新密码至少8位，最多70个字节。")
-	case first != second:
+	if first != second {
 		return again(http.StatusUnprocessableEntity, "两次输入的新密码不一致。")
-	case first == old:
-		return again(http.StatusUnprocessableEntity, "新密码不能与原密码相同。")
 	}
 	account := "account " + r.record.Collection().Id + r.record.Id
 	if wait := p.limiter.begin(account, freeForAccount); wait > 0 {
 		return again(http.StatusTooManyRequests, fmt.Sprintf("原密码输错次数较多，请在%s后再试。", waitWords(wait)))
 	}
-	if len(old) > 255 || !r.record.ValidatePassword(old) {
-		return again(http.StatusUnprocessableEntity, "原密码不正确。")
+	err = hooks.ChangePassword(e.Request.Context(), e.App, r.record, old, first)
+	if refused := (*hooks.Error)(nil); errors.As(err, &refused) {
+		return again(http.StatusUnprocessableEntity, refused.Message+"。")
 	}
-	r.record.SetPassword(first)
-	r.record.Set("must_change_password", false)
-	if err := e.App.SaveWithContext(e.Request.Context(), r.record); err != nil {
+	if err != nil {
 		return err
 	}
 	p.limiter.succeeded(account, "")

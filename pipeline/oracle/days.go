@@ -1,7 +1,6 @@
 package oracle
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 )
@@ -67,19 +66,20 @@ type contactLimit struct {
 	from, until time.Time
 }
 
-func contactLimits(parameters []parameter) ([]contactLimit, error) {
+// A value that is no whole number from 1 to 366 counts as 3.
+func contactLimits(parameters []parameter) []contactLimit {
 	var out []contactLimit
 	for _, p := range parameters {
 		if p.code != "sla.contact_days" {
 			continue
 		}
 		days, err := strconv.Atoi(p.value)
-		if err != nil || days < 0 {
-			return nil, fmt.Errorf("parameter sla.contact_days is %q, not a number of days", p.value)
+		if err != nil || days < 1 || days > 366 {
+			days = 3
 		}
 		out = append(out, contactLimit{days, p.from, p.until})
 	}
-	return out, nil
+	return out
 }
 
 func (c *computation) contactDays(x time.Time) int {

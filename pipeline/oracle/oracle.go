@@ -50,10 +50,7 @@ func Compute(dbPath string, date string, now time.Time) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	limits, err := contactLimits(data.parameters)
-	if err != nil {
-		return nil, err
-	}
+	limits := contactLimits(data.parameters)
 	c := &computation{
 		tables:   data,
 		places:   placesOf(data),

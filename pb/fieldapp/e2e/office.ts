@@ -190,7 +190,7 @@ export class Person {
       executablePath: '/usr/bin/chromium',
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
       viewport: { width: this.width, height: this.height },
-      deviceScaleFactor: 2,
+      deviceScaleFactor: this.width < 1024 ? 2 : 1,
       hasTouch: this.width < 1024,
       locale: 'zh-CN',
       timezoneId: 'Asia/Shanghai',
