@@ -514,8 +514,8 @@ func printWhere(say func(string, ...any), url, dir string, accounts []Account, r
 	say("")
 	say("在哪里看什么（密码都是 %s）：", accounts[0].Password)
 	for _, line := range []struct{ what, path, role string }{
+		{"走访应用 · 网格员", "/", "grid_worker"}, {"走访应用 · 港湾当值", "/", "harbour_staff"}, {"走访应用 · 银行", "/", "bank"},
 		{"报表门户 · 主管部门", "/reports", "official"}, {"报表门户 · 街道", "/reports", "street_official"}, {"管理控制台", "/_/", "superuser"},
-		{"同步接口 · 网格员", "/api/sync", "grid_worker"}, {"同步接口 · 港湾当值", "/api/sync", "harbour_staff"}, {"同步接口 · 银行", "/api/sync", "bank"},
 	} {
 		if a, ok := first[line.role]; ok {
 			say("  %s\t%s%s\t%s（%s）", line.what, url, line.path, a.Email, a.Name)

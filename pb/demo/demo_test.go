@@ -217,7 +217,7 @@ func TestEveryCreditCodeIsUniqueAndHasBothCheckDigitsRight(t *testing.T) {
 }
 
 func TestAtTheDefaultsTheDistrictIsAsLargeAsTheIssueAsks(t *testing.T) {
-	d, err := newDistrict(Options{Enterprises: 20000, Phones: 60, Days: 90, Seed: 1})
+	d, err := newDistrict(Options{Enterprises: 20000, Phones: 60, Days: 120, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,8 @@ import (
 // which phones happened to reach the server; so the same seed ends in the same figures.
 
 const (
-	visitsPerDay = 2.82 // per phone and calendar day: 20,000 and some at the defaults
+	visitsPerDay = 3.76 // per phone and calendar day, up to 90 days: 20,000 and some
+	busyDays     = 90   // a longer season spreads the same visits thinner, so that a demo stays a matter of minutes
 	lateShare    = 0.105
 	lateAfter    = 48 * time.Hour
 	awayDays     = 4 // days in a row without a signal; what was captured on all but the last of them arrives late
@@ -231,7 +232,7 @@ func (d *district) planDays(worker int) (quota []int, away []bool) {
 	}
 	quota = make([]int, days)
 	// Rounded up for some and down for others, so that the total comes out.
-	exact := visitsPerDay * float64(days)
+	exact := visitsPerDay * float64(min(days, busyDays))
 	n := int(exact)
 	if chance(r, exact-float64(n)) {
 		n++
