@@ -28,7 +28,7 @@ func (m *marts) conversion(a Area) Report {
 	overdue, worst := m.now("CNV-12", "CUM", u), m.now("CNV-12.over", "CUM", u)
 	r.Heads = append(r.Heads,
 		KeyFigure{"90日放款转化率", cell(Ratio, lent), m.ripeUnder()},
-		KeyFigure{"金额满足率", cell(Ratio, met), "同上；分子、分母为元"},
+		KeyFigure{"金额满足率", cell(MoneyRatio, met), "同上"},
 		KeyFigure{"本年首贷户数（户）", cell(Count, first), "银行确认的放款"},
 		KeyFigure{"本月首贷户数（户）", cell(Count, firstM), m.grown(firstM, m.of("CNV-06", "M", before, u))},
 		KeyFigure{"逾期未对接（笔）", cell(Count, overdue), "统计日24时"},
@@ -307,19 +307,12 @@ func (m *marts) funnelChart(at map[string]part) Funnel {
 	return c
 }
 
-// answerCells are how promptly banks got in touch: the ratio, and the hours with the minutes that they are made from.
+// answerCells are how promptly banks got in touch: the ratio, and the time that half and nine tenths of the enterprises waited.
 func (m *marts) answerCells(start string, u unit) []Cell {
-	median, p90 := m.of("CNV-02.median", "M", start, u), m.of("CNV-02.p90", "M", start, u)
-	inHours := func(f *Figure) Cell {
-		if f == nil {
-			return words("—")
-		}
-		return words(hours(f.Num))
-	}
-	return []Cell{cell(Ratio, m.of("CNV-02", "M", start, u)), inHours(median), inHours(p90), cell(Count, median), cell(Count, p90)}
+	return []Cell{cell(Ratio, m.of("CNV-02", "M", start, u)), cell(Hours, m.of("CNV-02.median", "M", start, u)), cell(Hours, m.of("CNV-02.p90", "M", start, u))}
 }
 
-var answerHeads = []string{"限时对接率", "中位时长\n小时", "九成时长\n小时", "中位时长\n分钟", "九成时长\n分钟"}
+var answerHeads = []string{"限时对接率", "中位时长\n小时", "九成时长\n小时"}
 
 // answerSection shows how promptly banks got in touch, and what is overdue.
 func (m *marts) answerSection(a Area, u unit) Section {
@@ -369,7 +362,7 @@ func (m *marts) answerSection(a Area, u unit) Section {
 	s.Notes = []string{"时限为对接之日后第3个工作日24时（参数有调整的按对接时有效的值）；打电话没有联系上的不算。",
 		"逾期为尚在办理、银行还没有联系上企业的对接，按时限之后至统计日的工作日数分档；一笔需求对接多家银行的各计一笔。"}
 	if a.Kind == "district" {
-		s.Notes = append(s.Notes, "限时对接率：首次联系上早于时限的 / 时限已到的对接。中位、九成时长为从对接到首次联系上的自然时间，小时由分钟换算；没有联系上的不在其中。",
+		s.Notes = append(s.Notes, "限时对接率：首次联系上早于时限的 / 时限已到的对接。中位、九成时长为从对接到首次联系上的自然时间；没有联系上的不在其中。",
 			"表中灰底为暂定：时限尚未全部到期，或到期月的次月5日未过。按机构名称排列，不排位次；对不上机构的只计入全区。")
 	}
 	return s
@@ -401,7 +394,7 @@ func labelsOf(table []pair) []string {
 // lendingSection shows what was lent on the demands: within 90 days, how much of what was accepted, and to whom for the first time.
 func (m *marts) lendingSection(a Area, u unit) Section {
 	s := Section{Title: "放款转化与首贷户", NewPage: true}
-	t := Table{Caption: "各月批次放款转化与首贷户", Head: heads("月份", "批次状态", "90日放款转化率", "金额满足率\n分子、分母为元", "首贷户数\n按放款月，户")}
+	t := Table{Caption: "各月批次放款转化与首贷户", Head: heads("月份", "批次状态", "90日放款转化率", "金额满足率", "首贷户数\n按放款月，户")}
 	g := Group{}
 	months, matured := m.recent(13), len(m.matured(90))
 	for i := len(m.months) - 1; i >= len(m.months)-len(months); i-- {
@@ -411,9 +404,9 @@ func (m *marts) lendingSection(a Area, u unit) Section {
 		if i < matured && lent != nil {
 			state, class = "已到期，"+lent.Status, m.rowClass(lent)
 		}
-		g.Rows = append(g.Rows, Row{Class: class, Cells: []Cell{words(monthWords(start)), words(state), cell(Ratio, lent), cell(Ratio, m.of("CNV-05", "M", start, u)), cell(Count, m.of("CNV-06", "M", start, u))}})
+		g.Rows = append(g.Rows, Row{Class: class, Cells: []Cell{words(monthWords(start)), words(state), cell(Ratio, lent), cell(MoneyRatio, m.of("CNV-05", "M", start, u)), cell(Count, m.of("CNV-06", "M", start, u))}})
 	}
-	g.Rows = append(g.Rows, Row{Class: "sum", Cells: []Cell{words("到期批次合计"), words(m.ripeWords()), cell(Ratio, m.ripeOf("CNV-04", u)), cell(Ratio, m.ripeOf("CNV-05", u)), words("")}},
+	g.Rows = append(g.Rows, Row{Class: "sum", Cells: []Cell{words("到期批次合计"), words(m.ripeWords()), cell(Ratio, m.ripeOf("CNV-04", u)), cell(MoneyRatio, m.ripeOf("CNV-05", u)), words("")}},
 		Row{Class: "sum", Cells: []Cell{words("本年"), words(open), words(""), words(""), cell(Count, m.now("CNV-06", "YTD", u))}})
 	t.Groups = []Group{g}
 	trend := m.trend("各月批次90日放款转化率", "CNV-04", u, m.matured(90)[max(0, matured-13):])
@@ -441,8 +434,8 @@ func (m *marts) loaned(u unit) []*Figure {
 }
 
 var (
-	loanedShows = []Show{Ratio, Ratio, Count, Count, Count, Count}
-	loanedHeads = []string{"90日放款转化率", "金额满足率\n分子、分母为元", "本月首贷户\n户", "本年首贷户\n户", "逾期未对接\n笔", "其中15个工作日以上\n笔"}
+	loanedShows = []Show{Ratio, MoneyRatio, Count, Count, Count, Count}
+	loanedHeads = []string{"90日放款转化率", "金额满足率", "本月首贷户\n户", "本年首贷户\n户", "逾期未对接\n笔", "其中15个工作日以上\n笔"}
 )
 
 func loanedCells(figures []*Figure) []Cell {
@@ -494,7 +487,7 @@ func (m *marts) lendingByBank() Table {
 		month = confirmed[n-1]
 		head += "\n" + monthWords(month) + "放款"
 	}
-	t := Table{Caption: "分银行放款转化、首贷户与银行确认", Head: heads("银行", "90日放款转化率", "金额满足率\n分子、分母为元", "本月首贷户\n户", "本年首贷户\n户", head)}
+	t := Table{Caption: "分银行放款转化、首贷户与银行确认", Head: heads("银行", "90日放款转化率", "金额满足率", "本月首贷户\n户", "本年首贷户\n户", head)}
 	g := Group{}
 	line := func(u unit) []Cell {
 		return append(loanedCells(m.loaned(u)[:4]), cell(Ratio, m.of("DQ-05", "M", month, u)))

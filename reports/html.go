@@ -137,6 +137,10 @@ func shown(c Cell, headline bool) string {
 			return link(yi(f.Num))
 		}
 		return link(wan(f.Num))
+	case Hours:
+		return link(hours(f.Num))
+	case MoneyRatio:
+		return link(f.ratioText()) + fmt.Sprintf("<small>%s / %s 万元</small>", wan(f.Num), wan(f.Den))
 	default:
 		s := link(f.ratioText()) + fmt.Sprintf("<small>%d / %d</small>", f.Num, f.Den)
 		if f.few() {

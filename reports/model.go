@@ -102,13 +102,17 @@ type Show int
 
 // The ways a cell is printed.
 const (
-	Words  Show = iota // Text as it stands
-	Ratio              // 12.34 % over 123 / 997
-	Count              // the numerator
-	Base               // the denominator
-	Money              // the numerator, yuan shown as 万元
-	Change             // Text is a difference in 百分点 or a count's change
+	Words      Show = iota // Text as it stands
+	Ratio                  // 12.34 % over 123 / 997
+	Count                  // the numerator
+	Base                   // the denominator
+	Money                  // the numerator, yuan shown as 万元
+	MoneyRatio             // as Ratio, of yuan: numerator and denominator shown as 万元
+	Hours                  // the numerator, minutes shown as hours
+	Change                 // Text is a difference in 百分点 or a count's change
 )
+
+func (s Show) ratio() bool { return s == Ratio || s == MoneyRatio }
 
 // Cell of a table or headline.
 type Cell struct {

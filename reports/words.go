@@ -58,9 +58,12 @@ func decimals(h int64) string {
 
 // hours prints whole minutes as hours with one decimal.
 func hours(minutes int64) string {
-	h := roundDiv(big.NewInt(minutes*10), big.NewInt(60))
+	h := tenths(minutes)
 	return fmt.Sprintf("%d.%d", h/10, h%10)
 }
+
+// tenths of an hour, rounded half up.
+func tenths(minutes int64) int64 { return roundDiv(big.NewInt(minutes*10), big.NewInt(60)) }
 
 func whole(n int64) string { return strconv.FormatInt(n, 10) }
 

@@ -43,6 +43,7 @@ const (
 	asRatio
 	asFew // marked: the denominator is too small to compare
 	asMoney
+	asHours
 	asSigned
 	asDate
 	asMoment
@@ -312,6 +313,8 @@ func (b *book) style(l look) (int, error) {
 		format(`0.00%"*"`)
 	case asMoney:
 		format("#,##0.00")
+	case asHours:
+		format("#,##0.0")
 	case asSigned:
 		format("+0.00;-0.00;0.00")
 	case asDate, asMoment:
@@ -403,6 +406,8 @@ func shownAs(c Cell) slot {
 		return slot{f.Num, asNumber}
 	case c.Show == Money:
 		return slot{float64(f.Num) / 10000, asMoney}
+	case c.Show == Hours:
+		return slot{float64(tenths(f.Num)) / 10, asHours}
 	case !f.HasDen:
 		return noValue
 	case c.Show == Base:
@@ -464,7 +469,7 @@ func lay(t Table) (heads []string, rows []line) {
 		grouped = grouped || g.Title != ""
 		for _, row := range g.Rows {
 			for i, c := range row.Cells {
-				if i < len(shows) && c.Show != Words && (shows[i] == Words || c.Show == Ratio) {
+				if i < len(shows) && c.Show != Words && (shows[i] == Words || c.Show.ratio()) {
 					shows[i] = c.Show
 				}
 			}
@@ -475,6 +480,8 @@ func lay(t Table) (heads []string, rows []line) {
 	}
 	for i, h := range t.Head {
 		switch {
+		case shows[i] == MoneyRatio:
+			heads = append(heads, h.Text, h.Text+"\n分子，万元", h.Text+"\n分母，万元")
 		case shows[i] == Ratio:
 			heads = append(heads, h.Text, h.Text+"\n分子", h.Text+"\n分母")
 		case shows[i] == Money && !strings.Contains(h.Text, "万元"):
@@ -495,8 +502,11 @@ func lay(t Table) (heads []string, rows []line) {
 					s = shownAs(c)
 				}
 				l.slots = append(l.slots, s)
-				if i < len(shows) && shows[i] == Ratio {
+				if i < len(shows) && shows[i].ratio() {
 					num, den := numDen(c.Figure)
+					if c.Show == MoneyRatio && c.Figure != nil {
+						num, den = slot{float64(c.Figure.Num) / 10000, asMoney}, slot{float64(c.Figure.Den) / 10000, asMoney}
+					}
 					if c.Show == Words && c.Text == "" { // nothing belongs there, which is not the same as a missing value
 						num, den = s, s
 					}
@@ -584,10 +594,12 @@ func keyRows(keys []KeyFigure) []line {
 
 func unitWord(s Show) string {
 	switch s {
-	case Ratio:
+	case Ratio, MoneyRatio:
 		return "%"
 	case Money:
 		return "万元"
+	case Hours:
+		return "小时"
 	}
 	return "个数"
 }
@@ -718,7 +730,7 @@ var orgKinds = []pair{{"district", "区"}, {"street", "镇街"}, {"community", "
 
 // details is the sheet of every figure that the page prints, in its order, each with all it takes to follow it.
 func (b *book) details() error {
-	heads := []string{"表", "行", "列", "指标代码", "指标", "机构类别", "机构", "期间", "期间起", "分子\n金额为元", "分母", "数值\n金额为万元", "单位", "状态", "样本不足", "机构编号", "分项代码"}
+	heads := []string{"表", "行", "列", "指标代码", "指标", "机构类别", "机构", "期间", "期间起", "分子\n金额为元，时长为分钟", "分母", "数值\n金额为万元，时长为小时", "单位", "状态", "样本不足", "机构编号", "分项代码"}
 	labels := map[string]string{}
 	for _, d := range b.r.Defs {
 		labels[d.Code] = d.Label
@@ -738,7 +750,7 @@ func (b *book) details() error {
 		}
 		num, den := numDen(f)
 		few := ""
-		if f.few() && c.Show == Ratio {
+		if f.few() && c.Show.ratio() {
 			few = "样本不足"
 		}
 		start, err := time.Parse(time.DateOnly, f.Start)
