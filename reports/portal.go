@@ -25,13 +25,13 @@ import (
 type portal struct {
 	now     func() time.Time
 	store   warehouse
-	limiter *limiter
+	guesses *hooks.Guesses
 }
 
 // BindPortal registers the officials' pages under /reports. What a reader may see is decided here, on every request, never in a page.
 func BindPortal(app core.App, now func() time.Time) {
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
-		p := &portal{now: now, store: warehouse{filepath.Join(se.App.DataDir(), "warehouse")}, limiter: &limiter{now: now, tries: map[string]*try{}}}
+		p := &portal{now: now, store: warehouse{filepath.Join(se.App.DataDir(), "warehouse")}, guesses: hooks.GuessesOf(app, now)}
 		small := apis.BodyLimit(64 << 10)
 		se.Router.GET("/reports", p.guarded(p.home))
 		se.Router.GET("/reports/{$}", p.guarded(p.home))
@@ -161,18 +161,14 @@ func (p *portal) login(e *core.RequestEvent) error {
 		return again(http.StatusUnauthorized, wrongPassword)
 	}
 	record := findAccount(e.App, identity)
-	// One account has up to three identities; guesses at it are counted together.
-	account, address := "unknown "+strings.ToLower(identity), "address "+e.RealIP()
-	if record != nil {
-		account = "account " + record.Collection().Id + record.Id
-	}
-	wait := p.limiter.begin(address, freeForAddress)
+	account, address := hooks.AccountKey(record, identity), "address "+e.RealIP()
+	wait := p.guesses.Begin(address, hooks.FreeForAddress)
 	if wait == 0 {
-		wait = p.limiter.begin(account, freeForAccount)
+		wait = p.guesses.Begin(account, hooks.FreeForAccount)
 	}
 	if wait > 0 {
 		e.Response.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
-		return again(http.StatusTooManyRequests, fmt.Sprintf("登录失败次数较多，请在%s后再试。", waitWords(wait)))
+		return again(http.StatusTooManyRequests, fmt.Sprintf("登录失败次数较多，请在%s后再试。", hooks.WaitWords(wait)))
 	}
 	if record == nil {
 		// As long as for a known account, so that time does not tell either.
@@ -184,7 +180,7 @@ func (p *portal) login(e *core.RequestEvent) error {
 	if !record.ValidatePassword(password) || !admitted(e, record) {
 		return again(http.StatusUnauthorized, wrongPassword)
 	}
-	p.limiter.succeeded(account, address)
+	p.guesses.Succeeded(account, address)
 	_, err := readerFor(e, record)
 	if err != nil && !errors.Is(err, errMustChange) {
 		return p.refuse(e, err)
@@ -196,13 +192,6 @@ func (p *portal) login(e *core.RequestEvent) error {
 		return p.refuse(e, err)
 	}
 	return e.Redirect(http.StatusSeeOther, next)
-}
-
-func waitWords(d time.Duration) string {
-	if d <= time.Minute {
-		return fmt.Sprintf("%d秒", int(d.Seconds())+1)
-	}
-	return fmt.Sprintf("%d分钟", int((d+time.Minute-1)/time.Minute))
 }
 
 func (p *portal) logout(e *core.RequestEvent) error {
@@ -248,9 +237,9 @@ func (p *portal) password(e *core.RequestEvent) error {
 	if first != second {
 		return again(http.StatusUnprocessableEntity, "两次输入的新密码不一致。")
 	}
-	account := "account " + r.record.Collection().Id + r.record.Id
-	if wait := p.limiter.begin(account, freeForAccount); wait > 0 {
-		return again(http.StatusTooManyRequests, fmt.Sprintf("原密码输错次数较多，请在%s后再试。", waitWords(wait)))
+	account := hooks.AccountKey(r.record, "")
+	if wait := p.guesses.Begin(account, hooks.FreeForAccount); wait > 0 {
+		return again(http.StatusTooManyRequests, fmt.Sprintf("原密码输错次数较多，请在%s后再试。", hooks.WaitWords(wait)))
 	}
 	err = hooks.ChangePassword(e.Request.Context(), e.App, r.record, old, first)
 	if refused := (*hooks.Error)(nil); errors.As(err, &refused) {
@@ -259,7 +248,7 @@ func (p *portal) password(e *core.RequestEvent) error {
 	if err != nil {
 		return err
 	}
-	p.limiter.succeeded(account, "")
+	p.guesses.Succeeded(account, "")
 	// The old session ended with the old password.
 	if err := setSession(e, r.record); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"gangwan/hooks"
 	_ "gangwan/pb_migrations"
 
 	"github.com/pocketbase/pocketbase/apis"
@@ -330,7 +331,7 @@ func TestRepeatedFailuresMustWaitLongerEachTimeWhicheverIdentityIsTried(t *testi
 	o := openOffice(t)
 	o.publish("2026-11-22")
 	b := o.browser()
-	for i := range freeForAccount {
+	for i := range hooks.FreeForAccount {
 		b.signIn([]string{"13900000001", "JR-001", "jrb@example.com"}[i%3], "nonsense")
 	}
 	a := b.signIn("13900000001", secret)

@@ -8,13 +8,17 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
 	_ "github.com/pocketbase/pocketbase/migrations"
 
+	"gangwan/hooks"
 	_ "gangwan/pb_migrations"
 )
+
+var clock = time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC)
 
 func serveApp(t *testing.T) (core.App, string) {
 	t.Helper()
@@ -28,6 +32,7 @@ func serveApp(t *testing.T) (core.App, string) {
 	ok(app.Bootstrap())
 	t.Cleanup(func() { _ = app.ResetBootstrapState() })
 	ok(app.RunAllMigrations())
+	hooks.Bind(app, func() time.Time { return clock })
 	Bind(app)
 	router, err := apis.NewRouter(app)
 	ok(err)
@@ -156,5 +161,45 @@ func TestAUserChangesThePasswordAndOlderSignInsEnd(t *testing.T) {
 	}
 	if status, out := change(out["token"].(string), "second-2026", "third-2026"); status != http.StatusOK {
 		t.Error("the new sign-in does not hold:", out)
+	}
+}
+
+func TestAfterAFewWrongPasswordsASignInMustWait(t *testing.T) {
+	app, url := serveApp(t)
+	users, err := app.FindCollectionByNameOrId("users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := core.NewRecord(users)
+	for k, v := range map[string]any{"name": "小卢", "email": "guessed@example.com", "mobile": "13900000001", "password": "right-2026", "role": "grid_worker", "verified": true} {
+		user.Set(k, v)
+	}
+	if err := app.Save(user); err != nil {
+		t.Fatal(err)
+	}
+	try := func(identity, password string) (int, string) {
+		t.Helper()
+		body, _ := json.Marshal(map[string]string{"identity": identity, "password": password})
+		r, err := http.Post(url+"/api/collections/users/auth-with-password", "application/json", strings.NewReader(string(body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		var out struct{ Code, Message string }
+		_ = json.NewDecoder(r.Body).Decode(&out)
+		return r.StatusCode, out.Code + " " + out.Message
+	}
+	for i := range hooks.FreeForAccount {
+		identity := []string{"guessed@example.com", "13900000001"}[i%2] // both names are one account
+		if status, said := try(identity, "wrong-2026"); status != http.StatusBadRequest {
+			t.Fatalf("guess %d: %d %s", i, status, said)
+		}
+	}
+	if status, said := try("guessed@example.com", "right-2026"); status != http.StatusTooManyRequests || !strings.Contains(said, "slow_down 登录失败次数较多") {
+		t.Errorf("after the free guesses: %d %s", status, said)
+	}
+	clock = clock.Add(time.Minute)
+	if status, said := try("guessed@example.com", "right-2026"); status != http.StatusOK {
+		t.Errorf("a minute later: %d %s", status, said)
 	}
 }

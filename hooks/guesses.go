@@ -1,0 +1,131 @@
+package hooks
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pocketbase/pocketbase/core"
+)
+
+// Guesses slows down guessing of passwords: after a few failures every further try under the same key must wait, longer each
+// time. It lives in memory: a restart forgives, which is cheaper than a table that anyone on the net can fill.
+type Guesses struct {
+	mu    sync.Mutex
+	now   Clock
+	tries map[string]*try
+}
+
+type try struct {
+	failures int
+	last     time.Time
+}
+
+// How many failures in a row cost nothing.
+const (
+	FreeForAccount = 5
+	FreeForAddress = 30 // an office may share one address
+)
+
+const (
+	firstWait   = 30 * time.Second
+	longestWait = 15 * time.Minute
+	forgotten   = time.Hour
+	mostKeys    = 20000
+)
+
+// Begin counts a try as failed before it is made, so that many at once do not slip through, and says how long to wait instead of trying.
+func (l *Guesses) Begin(key string, free int) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	t := l.tries[key]
+	if t != nil && now.Sub(t.last) > forgotten {
+		t = nil
+	}
+	if t == nil {
+		if len(l.tries) >= mostKeys {
+			l.sweep(now)
+		}
+		t = &try{}
+		l.tries[key] = t
+	}
+	if t.failures >= free {
+		wait := longestWait
+		if n := t.failures - free; n < 5 {
+			wait = firstWait << n
+		}
+		if left := t.last.Add(wait).Sub(now); left > 0 {
+			return left
+		}
+	}
+	t.failures++
+	t.last = now
+	return 0
+}
+
+// Succeeded takes back what Begin counted; an account's earlier failures are forgiven too.
+func (l *Guesses) Succeeded(account, address string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.tries, account)
+	if t := l.tries[address]; t != nil && t.failures > 0 {
+		t.failures--
+	}
+}
+
+func (l *Guesses) sweep(now time.Time) {
+	for k, t := range l.tries {
+		if now.Sub(t.last) > longestWait {
+			delete(l.tries, k)
+		}
+	}
+	if len(l.tries) >= mostKeys { // under attack: forget rather than grow
+		clear(l.tries)
+	}
+}
+
+// GuessesOf is the one count of an app: a guess at the portal and a guess at the API are the same.
+func GuessesOf(app core.App, now Clock) *Guesses {
+	return app.Store().GetOrSet("gangwan.guesses", func() any { return &Guesses{now: now, tries: map[string]*try{}} }).(*Guesses)
+}
+
+// AccountKey counts guesses at one account together: it has up to three identities. record is nil where there is none of that identity.
+func AccountKey(record *core.Record, identity string) string {
+	if record == nil {
+		return "unknown " + strings.ToLower(identity)
+	}
+	return "account " + record.Collection().Id + record.Id
+}
+
+// BindGuesses slows down guessing at PocketBase's own sign-in, for users and superusers alike.
+func BindGuesses(app core.App, now Clock) {
+	guesses := GuessesOf(app, now)
+	app.OnRecordAuthWithPasswordRequest().BindFunc(func(e *core.RecordAuthWithPasswordRequestEvent) error {
+		account, address := AccountKey(e.Record, e.Identity), "address "+e.RealIP()
+		wait := guesses.Begin(address, FreeForAddress)
+		if wait == 0 {
+			wait = guesses.Begin(account, FreeForAccount)
+		}
+		if wait > 0 {
+			e.Response.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
+			return e.JSON(http.StatusTooManyRequests, &Error{Code: "slow_down", Message: "登录失败次数较多，请在" + WaitWords(wait) + "后再试"})
+		}
+		if err := e.Next(); err != nil {
+			return err
+		}
+		guesses.Succeeded(account, address)
+		return nil
+	})
+}
+
+// WaitWords says how long to wait.
+func WaitWords(d time.Duration) string {
+	if d <= time.Minute {
+		return fmt.Sprintf("%d秒", int(d.Seconds())+1)
+	}
+	return fmt.Sprintf("%d分钟", int((d+time.Minute-1)/time.Minute))
+}
