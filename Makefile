@@ -4,7 +4,7 @@ BIN := bin/gangwan
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ARGS ?=
 
-.PHONY: help build app demo test generate oracle bench lint screenshots
+.PHONY: help build app demo test generate oracle bench bench-app lint screenshots
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -36,6 +36,9 @@ oracle: ## compute a published run again by the oracle: make oracle DIR=./demo_d
 bench: ## the long runs: pushes, imports, nights, rendering (minutes)
 	go test -run '^$$' -bench . -benchtime 1x ./pipeline ./reports
 	go test -run '^$$' -bench . -benchtime 20000x ./pb/fieldsync ./pb/registry
+
+bench-app: build pb/fieldapp/node_modules ## how long the app takes to start on a slow phone
+	cd pb/fieldapp && npx vitest run --project bench
 
 lint: pb/fieldapp/node_modules
 	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted"; exit 1; fi

@@ -15,7 +15,8 @@ export default defineConfig({
           testTimeout: 300_000, hookTimeout: 300_000,
         },
       },
-      // Not tests: the pictures of the README (make screenshots).
+      // Not tests: speed (make bench-app), and the pictures of the README (make screenshots).
+      { resolve, test: { name: 'bench', environment: 'node', include: ['e2e/**/*.bench.ts'], testTimeout: 300_000, hookTimeout: 300_000 } },
       { resolve, test: { name: 'screenshots', environment: 'node', include: ['e2e/**/*.shots.ts'], testTimeout: 300_000, hookTimeout: 300_000 } },
     ],
   },
