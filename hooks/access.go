@@ -1,6 +1,8 @@
 package hooks
 
 import (
+	"net/url"
+	"regexp"
 	"slices"
 
 	"github.com/pocketbase/pocketbase/core"
@@ -171,7 +173,8 @@ func RecordScopes(r *core.Record) []string {
 	return scopes
 }
 
-// BindAccess hides from API answers the fields that the reader's role may not see.
+// BindAccess hides from API answers the fields that the reader's role may not see, and lets nobody ask by them either: a list
+// filtered or sorted by a hidden field tells what is in it.
 func BindAccess(app core.App) {
 	for collection := range Forms {
 		app.OnRecordEnrich(collection).BindFunc(func(e *core.RecordEnrichEvent) error {
@@ -181,4 +184,44 @@ func BindAccess(app core.App) {
 			return e.Next()
 		})
 	}
+	app.OnRecordsListRequest().BindFunc(func(e *core.RecordsListRequestEvent) error {
+		query := e.Request.URL.Query()
+		if asksHidden(e.Auth, query.Get("filter"), query.Get("sort")) {
+			return e.BadRequestError(Message("hidden_field"), nil)
+		}
+		return e.Next()
+	})
+	app.OnRealtimeSubscribeRequest().BindFunc(func(e *core.RealtimeSubscribeRequestEvent) error {
+		if asksHidden(e.Auth, e.Subscriptions...) {
+			return e.BadRequestError(Message("hidden_field"), nil)
+		}
+		return e.Next()
+	})
+}
+
+var word = regexp.MustCompile(`\w+`)
+
+// asksHidden tells whether a question names a field that is hidden from the user's role in any collection: relations lead from one
+// to another.
+func asksHidden(user *core.Record, questions ...string) bool {
+	if user != nil && user.IsSuperuser() {
+		return false
+	}
+	role := ""
+	if user != nil {
+		role = user.GetString("role")
+	}
+	for _, q := range questions {
+		if decoded, err := url.QueryUnescape(q); err == nil {
+			q += " " + decoded
+		}
+		for _, named := range word.FindAllString(q, -1) {
+			for collection := range Forms {
+				if slices.Contains(HiddenFrom(role, collection), named) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }

@@ -7,16 +7,23 @@ import (
 )
 
 // ChangePassword sets a user's new password and ends the duty to change it; every token given out before ends with it.
-// old and fresh are as typed; fresh needs 8 characters and at most 70 bytes (what bcrypt reads). A refusal is an *Error.
-func ChangePassword(ctx context.Context, app core.App, user *core.Record, old, fresh string) error {
+// old and fresh are as typed; fresh needs 8 characters and at most 70 bytes (what bcrypt reads). A refusal is an *Error; guesses
+// at the old password are counted with those at signing in.
+func ChangePassword(ctx context.Context, app core.App, guesses *Guesses, user *core.Record, old, fresh string) error {
 	switch {
 	case len([]rune(fresh)) < 8 || len(fresh) > 70:
 		return Err("password_length")
-	case len(old) > 255 || !user.ValidatePassword(old):
-		return Err("wrong_password")
 	case fresh == old:
 		return Err("password_same")
 	}
+	account := AccountKey(user, "")
+	if wait := guesses.Begin(account, FreeForAccount); wait > 0 {
+		return TooManyGuesses(wait)
+	}
+	if len(old) > 255 || !user.ValidatePassword(old) {
+		return Err("wrong_password")
+	}
+	guesses.Succeeded(account, "")
 	user.SetPassword(fresh)
 	user.Set("must_change_password", false)
 	return app.SaveWithContext(ctx, user)

@@ -51,6 +51,7 @@ var catalogue = map[string]string{
 	"slow_down":                "请求过于频繁，请稍后再试",
 	"feed_broken":              "服务器的变更记录不完整，已停止接收上报，请管理员重启服务（启动时会补齐）；手机里的记录请保留",
 	"internal":                 "服务器出错，请稍后再试；未上报的记录仍在手机里",
+	"hidden_field":             "不能按看不到的字段查询",
 	// accounts
 	"password_length": "新密码至少 8 位，最多 70 个字节",
 	"wrong_password":  "原密码不正确",
@@ -101,6 +102,7 @@ var catalogue = map[string]string{
 	"approval_needed":            "本行对这条需求还没有审批通过，请先登记审批结果",
 	"amount_above_approval":      "合同金额超过批准金额",
 	"enterprise_of_other_demand": "借款主体与融资需求的主体不一致",
+	"demand_ended":               "这条需求已撤回、办结或作废，不能再登记放款，请联系港湾",
 	"evidence_lowered":           "证据等级只升不降",
 	"date_in_future":             "日期不能晚于今天",
 	"checked_after_loan":         "首贷查询日期不能晚于放款日期",

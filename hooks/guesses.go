@@ -101,25 +101,46 @@ func AccountKey(record *core.Record, identity string) string {
 	return "account " + record.Collection().Id + record.Id
 }
 
+// Try counts one try at an account from an address before it is made; wait tells to refuse it, else done is called when it was
+// right. The address alone never keeps out an account without failures: behind one proxy stands a whole office, or a whole town.
+func (l *Guesses) Try(record *core.Record, identity, address string) (wait time.Duration, done func()) {
+	account, address := AccountKey(record, identity), "address "+address
+	fresh := record != nil && l.fresh(account)
+	if wait = l.Begin(account, FreeForAccount); wait == 0 {
+		if wait = l.Begin(address, FreeForAddress); fresh {
+			wait = 0
+		}
+	}
+	return wait, func() { l.Succeeded(account, address) }
+}
+
+func (l *Guesses) fresh(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.tries[key]
+	return t == nil || t.failures == 0 || l.now().Sub(t.last) > forgotten
+}
+
 // BindGuesses slows down guessing at PocketBase's own sign-in, for users and superusers alike.
 func BindGuesses(app core.App, now Clock) {
 	guesses := GuessesOf(app, now)
 	app.OnRecordAuthWithPasswordRequest().BindFunc(func(e *core.RecordAuthWithPasswordRequestEvent) error {
-		account, address := AccountKey(e.Record, e.Identity), "address "+e.RealIP()
-		wait := guesses.Begin(address, FreeForAddress)
-		if wait == 0 {
-			wait = guesses.Begin(account, FreeForAccount)
-		}
+		wait, done := guesses.Try(e.Record, e.Identity, e.RealIP())
 		if wait > 0 {
 			e.Response.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
-			return e.JSON(http.StatusTooManyRequests, &Error{Code: "slow_down", Message: "登录失败次数较多，请在" + WaitWords(wait) + "后再试"})
+			return e.JSON(http.StatusTooManyRequests, TooManyGuesses(wait))
 		}
 		if err := e.Next(); err != nil {
 			return err
 		}
-		guesses.Succeeded(account, address)
+		done()
 		return nil
 	})
+}
+
+// TooManyGuesses is what somebody is told who must wait.
+func TooManyGuesses(wait time.Duration) *Error {
+	return &Error{Code: "slow_down", Message: "密码输错次数较多，请在" + WaitWords(wait) + "后再试"}
 }
 
 // WaitWords says how long to wait.

@@ -5,10 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
+	"golang.org/x/text/width"
 )
 
 // evidenceLevels in rising order (证据等级): a loan is never believed less than before.
@@ -45,6 +47,9 @@ func BindLoan(app core.App, now Clock) {
 
 // prepareLoan fills in what follows from the demand and returns the match that the loan fulfils, if it answers a demand.
 func prepareLoan(app core.App, r, actor *core.Record, now time.Time) (match *core.Record, err error) {
+	if err := tidyContract(r, actor); err != nil {
+		return nil, err
+	}
 	defaultTo(r, "captured_at", Stored(now))
 	defaultTo(r, "synced_at", Stored(now)) // typed at a desk is received at once
 	level := "self_reported"
@@ -83,6 +88,9 @@ func matchOfLoan(app core.App, r *core.Record, id string) (*core.Record, error) 
 		return nil, Violation("enterprise", "enterprise_of_other_demand")
 	}
 	defaultTo(r, "harbour", demand.GetString("harbour"))
+	if stage := demand.GetString("stage"); stage != "disbursed" && slices.Contains(finalStages, stage) {
+		return nil, Violation("demand", "demand_ended")
+	}
 	match := &core.Record{}
 	err = app.RecordQuery("demand_matches").AndWhere(dbx.HashExp{"demand": id, "bank": r.GetString("bank"), "result": "approved"}).
 		OrderBy("decided_at DESC", "id").Limit(1).One(match)
@@ -142,7 +150,20 @@ func checkLoan(r *core.Record, now time.Time) error {
 	return nil
 }
 
+// tidyContract makes one contract one number however it was typed: the index compares letter by letter.
+func tidyContract(r, actor *core.Record) error {
+	number := strings.ToUpper(strings.Join(strings.Fields(width.Fold.String(r.GetString("contract_no"))), ""))
+	r.Set("contract_no", number)
+	if actor != nil && number == "" {
+		return Violation("contract_no", "required")
+	}
+	return nil
+}
+
 func checkLoanChange(r, actor *core.Record, now time.Time) error {
+	if err := tidyContract(r, actor); err != nil {
+		return err
+	}
 	if actor != nil && actor.GetString("bank") != r.GetString("bank") {
 		return Violation("bank", "bank_not_own")
 	}

@@ -119,7 +119,24 @@ func TestALoanIsTheDemandsDisbursement(t *testing.T) {
 	if _, err := l.try("loans", l.contract(map[string]any{"contract_no": "HT-2", "amount": 1000}), l.clerk); err != nil {
 		t.Error("a second contract of the same demand is no second disbursement, and no error:", err)
 	}
-	l.refused(l.contract(map[string]any{"contract_no": "HT-2"}), l.clerk, "contract_no", "not_unique")
+	l.refused(l.contract(map[string]any{"contract_no": " ht－2"}), l.clerk, "contract_no", "not_unique") // the same, typed otherwise
+	l.refused(l.contract(map[string]any{"contract_no": " 　"}), l.clerk, "contract_no", "required")
+}
+
+func TestNothingIsLentOnADemandThatHasEnded(t *testing.T) {
+	l := openLending(t)
+	l.approve(150_000)
+	l.event(map[string]any{"to_stage": "withdrawn", "reason": "self_financed"})
+	l.refused(l.contract(nil), l.clerk, "demand", "demand_ended")
+}
+
+func TestALoanTypedAtTheConsoleIsReceivedAtOnceAndDrawsOnTheLatestApproval(t *testing.T) {
+	l := openLending(t)
+	l.approve(150_000)
+	values := l.contract(map[string]any{"synced_at": ""})
+	if loan := l.save("loans", values); !loan.GetDateTime("synced_at").Time().Equal(l.now) {
+		t.Error(loan.GetDateTime("synced_at"))
+	}
 }
 
 func TestABankSpeaksForItselfAloneAndEvidenceOnlyRises(t *testing.T) {

@@ -135,7 +135,7 @@ func bind(app core.App, clock hooks.Clock) {
 	fieldsync.Bind(app, clock)
 	reports.BindPortal(app, clock)
 	console.Bind(app)
-	fieldapp.Bind(app)
+	fieldapp.Bind(app, clock)
 }
 
 // runPipeline is the one way figures are made, by hand, at night and in the demo.

@@ -21,6 +21,13 @@ import (
 	"gangwan/pipeline"
 )
 
+// district imports the areas, if they are not there yet: before that no night is due.
+func (o *office) district() {
+	o.Helper()
+	_, err := registry.ImportAreas(o.app, registry.WanzhouAreas(), registry.Options{Now: time.Now})
+	o.ok(err)
+}
+
 // serveNights serves a data directory as main does, by the given clock; published tells the date of each run that ended so.
 func (o *office) serveNights(dir string, clock clockwork.Clock) (published chan string, stop func()) {
 	o.Helper()
@@ -29,6 +36,7 @@ func (o *office) serveNights(dir string, clock clockwork.Clock) (published chan 
 	o.ok(app.RunAllMigrations())
 	o.app = app
 	bind(app, clock.Now)
+	o.district()
 	pipeline.BindSchedule(app, clock, runPipeline)
 	published = make(chan string, 100)
 	app.OnRecordAfterUpdateSuccess("report_runs").BindFunc(func(e *core.RecordEvent) error {
@@ -104,6 +112,9 @@ func TestAServerToldToStopEndsTheRunInHandFirst(t *testing.T) {
 	}
 	dir := t.TempDir()
 	o := &office{T: t, time: time.Now()}
+	closed := o.openDatabase(dir)
+	o.district()
+	closed()
 	server := o.start(binary, dir, freeAddress(t)) // and with it yesterday's run
 	o.ok(server.Process.Signal(syscall.SIGTERM))
 	if err := server.Wait(); err != nil {

@@ -15,7 +15,12 @@ need gcc gcc
 need g++ g++
 need node nodejs npm
 need npm npm
-need chromium chromium fonts-wqy-microhei
+need chromium chromium
+fc-list :lang=zh 2>/dev/null | grep -q . || need no-chinese-font fontconfig fonts-wqy-microhei
+if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
+	echo "node 20 or newer is needed, this is $(node --version)"
+	exit 1
+fi
 
 log=$(mktemp) unit=$(mktemp) e2e=$(mktemp)
 trap 'rm -f "$log" "$unit" "$e2e"' EXIT

@@ -56,6 +56,10 @@ func init() {
 		if err := app.Save(demands); err != nil {
 			return err
 		}
+		// A trigger on harbours names the table; it is made anew at the next start.
+		if err := execAll(app, `DROP TRIGGER IF EXISTS sync_harbours_host`); err != nil {
+			return err
+		}
 		return dropAll(app, "loans")
 	})
 }

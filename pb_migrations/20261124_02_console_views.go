@@ -22,17 +22,18 @@ func init() {
 				` + (SELECT count(*) FROM holidays h WHERE h.kind = 'workday' AND h.day > ` + day + ` AND h.day <= ` + today + ` AND strftime('%w', h.day) IN ('0', '6'))` +
 				` - (SELECT count(*) FROM holidays h WHERE h.kind = 'holiday' AND h.day > ` + day + ` AND h.day <= ` + today + ` AND strftime('%w', h.day) NOT IN ('0', '6')))`
 		}
-		limit := func(code string, otherwise int) string {
-			return fmt.Sprintf(`COALESCE((SELECT CAST(p.value AS INTEGER) FROM parameters p WHERE p.code = '%s' AND p."from" <= %s AND (p.until = '' OR p.until > %s) ORDER BY p."from" DESC LIMIT 1), %d)`,
-				code, now, now, otherwise)
+		// As in the reports: the limit in force when the step began; what is no whole number from 1 to 366 counts as the usual one.
+		limit := func(code, since string, usual int) string {
+			return fmt.Sprintf(`COALESCE((SELECT CASE WHEN p.value NOT GLOB '*[^0-9]*' AND CAST(p.value AS INTEGER) BETWEEN 1 AND 366 THEN CAST(p.value AS INTEGER) ELSE %[3]d END`+
+				` FROM parameters p WHERE p.code = '%[1]s' AND p."from" <= %[2]s AND (p.until = '' OR p.until > %[2]s) ORDER BY p."from" DESC, p.id LIMIT 1), %[3]d)`, code, since, usual)
 		}
 		ofDemand := func(stage, step, since, code string, days int) string {
 			return fmt.Sprintf(`SELECT o.id AS id, o.id AS demand, '' AS open_match, '%s' AS step, o.%s AS since, %s - %s AS over_days FROM demands o WHERE o.stage = '%s' AND o.%s != ''`,
-				step, since, passed("o."+since), limit(code, days), stage, since)
+				step, since, passed("o."+since), limit(code, "o."+since, days), stage, since)
 		}
 		ofMatch := func(where, step, since, code string, days int) string {
 			return fmt.Sprintf(`SELECT o.id, o.demand, o.id, '%s', o.%s, %s - %s FROM demand_matches o WHERE o.result = 'pending' AND %s`,
-				step, since, passed("o."+since), limit(code, days), where)
+				step, since, passed("o."+since), limit(code, "o."+since, days), where)
 		}
 		steps := ofDemand("captured", "首问受理", "captured_at", "sla.accept_days", 1) +
 			" UNION ALL " + ofDemand("accepted", "对接银行", "accepted_at", "sla.match_days", 1) +

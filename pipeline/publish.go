@@ -78,7 +78,8 @@ func placeReports(tmp, warehouse, date, runID string) (string, error) {
 }
 
 // movePointer publishes the run, and forgets runs beyond the last keepRuns made; what officials open first is never among these.
-func movePointer(dataDir string, r PublishedRun) (Pointer, error) {
+// today is the Shanghai day of the run: a day after it was published by a clock that was wrong, and holds nothing on top.
+func movePointer(dataDir string, r PublishedRun, today string) (Pointer, error) {
 	before, err := ReadPointer(dataDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return before, err
@@ -86,7 +87,7 @@ func movePointer(dataDir string, r PublishedRun) (Pointer, error) {
 	// A past day computed again is published, but what officials open first stays the latest day, and is never forgotten.
 	p := Pointer{PublishedRun: r, Runs: []PublishedRun{r}}
 	room := keepRuns - 1
-	if before.Date > r.Date {
+	if before.Date > r.Date && before.Date <= today {
 		p.PublishedRun = before.PublishedRun
 		room--
 	}

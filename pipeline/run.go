@@ -324,7 +324,7 @@ func (r *Result) publish(ctx context.Context, b *build, dataDir string, models [
 	}
 
 	opts.log("publish", "切换到新结果", 2, 3)
-	pointer, err := movePointer(dataDir, p)
+	pointer, err := movePointer(dataDir, p, hooks.Day(opts.Now()))
 	if err != nil {
 		return err
 	}

@@ -533,7 +533,7 @@ func TestHoweverManyPastDaysAreComputedTheLatestStaysOnTop(t *testing.T) {
 		days = append(days, fmt.Sprintf("2026-10-%02d", d))
 	}
 	for _, day := range days {
-		if _, err := movePointer(dir, PublishedRun{RunID: "run of " + day, Date: day}); err != nil {
+		if _, err := movePointer(dir, PublishedRun{RunID: "run of " + day, Date: day}, "2026-10-21"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -543,5 +543,14 @@ func TestHoweverManyPastDaysAreComputedTheLatestStaysOnTop(t *testing.T) {
 	}
 	if p.Date != "2026-10-20" || len(p.Runs) != keepRuns || p.Runs[0].Date != "2026-10-01" || p.Runs[keepRuns-1].Date != "2026-10-20" {
 		t.Errorf("%s on top of %v", p.Date, p.Runs)
+	}
+	// A run made while the clock was years ahead must not stay on top for years.
+	for _, day := range []string{"2030-01-01", "2026-10-21"} {
+		if p, err = movePointer(dir, PublishedRun{RunID: "run of " + day, Date: day}, day); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p.Date != "2026-10-21" {
+		t.Error("on top stays", p.Date)
 	}
 }

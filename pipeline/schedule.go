@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-co-op/gocron/v2"
 	"github.com/jonboulle/clockwork"
+	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/hook"
 
@@ -180,6 +181,10 @@ func byHand(date string) string { return "gangwan pipeline run --date " + date }
 // due is the day to make now, "" for none. Last night's comes first: it is what officials open in the morning. Missed
 // days before it follow, newest first, once it is published; a day that needs a person does not hold up the older ones.
 func due(app core.App, now time.Time) (string, error) {
+	// Before the areas are imported there is nothing to report on, and no first day of use.
+	if n, err := app.CountRecords("areas", dbx.HashExp{"kind": "district"}); err != nil || n == 0 {
+		return "", err
+	}
 	local := now.In(hooks.Shanghai)
 	newest := time.Date(local.Year(), local.Month(), local.Day()-1, 0, 0, 0, 0, hooks.Shanghai)
 	if now.Before(nightOf(newest)) {

@@ -22,8 +22,15 @@ type server struct {
 	saved chan *core.Record // what the ledger says, each time it says something new of a run
 }
 
+// inUse gives the server the district it reports on: before that no night is due.
+func inUse(t *testing.T, app core.App) {
+	t.Helper()
+	execute(t, app, `INSERT INTO areas (id, code, name, kind) SELECT 'thedistrict0001', '500101', '万州区', 'district' WHERE NOT EXISTS (SELECT 1 FROM areas WHERE kind = 'district')`)
+}
+
 func serving(t *testing.T, app core.App, now string, run func(context.Context, core.App, Options) (Result, error)) *server {
 	t.Helper()
+	inUse(t, app)
 	s := &server{t, app, clockwork.NewFakeClockAt(clockAt(now)()), make(chan *core.Record, 1000)}
 	app.OnRecordAfterUpdateSuccess("report_runs").BindFunc(func(e *core.RecordEvent) error {
 		s.saved <- e.Record.Clone()
@@ -290,6 +297,10 @@ func TestWhichDayIsMadeNext(t *testing.T) {
 		return out
 	}
 	app := newApp(t)
+	if date, err := due(app, clockAt(night)()); err != nil || date != "" {
+		t.Errorf("before the areas are imported %q is due, %v", date, err)
+	}
+	inUse(t, app)
 	collection, err := app.FindCollectionByNameOrId("report_runs")
 	if err != nil {
 		t.Fatal(err)

@@ -161,14 +161,10 @@ func (p *portal) login(e *core.RequestEvent) error {
 		return again(http.StatusUnauthorized, wrongPassword)
 	}
 	record := findAccount(e.App, identity)
-	account, address := hooks.AccountKey(record, identity), "address "+e.RealIP()
-	wait := p.guesses.Begin(address, hooks.FreeForAddress)
-	if wait == 0 {
-		wait = p.guesses.Begin(account, hooks.FreeForAccount)
-	}
+	wait, done := p.guesses.Try(record, identity, e.RealIP())
 	if wait > 0 {
 		e.Response.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
-		return again(http.StatusTooManyRequests, fmt.Sprintf("登录失败次数较多，请在%s后再试。", hooks.WaitWords(wait)))
+		return again(http.StatusTooManyRequests, hooks.TooManyGuesses(wait).Message+"。")
 	}
 	if record == nil {
 		// As long as for a known account, so that time does not tell either.
@@ -180,7 +176,7 @@ func (p *portal) login(e *core.RequestEvent) error {
 	if !record.ValidatePassword(password) || !admitted(e, record) {
 		return again(http.StatusUnauthorized, wrongPassword)
 	}
-	p.guesses.Succeeded(account, address)
+	done()
 	_, err := readerFor(e, record)
 	if err != nil && !errors.Is(err, errMustChange) {
 		return p.refuse(e, err)
@@ -237,18 +233,16 @@ func (p *portal) password(e *core.RequestEvent) error {
 	if first != second {
 		return again(http.StatusUnprocessableEntity, "两次输入的新密码不一致。")
 	}
-	account := hooks.AccountKey(r.record, "")
-	if wait := p.guesses.Begin(account, hooks.FreeForAccount); wait > 0 {
-		return again(http.StatusTooManyRequests, fmt.Sprintf("原密码输错次数较多，请在%s后再试。", hooks.WaitWords(wait)))
-	}
-	err = hooks.ChangePassword(e.Request.Context(), e.App, r.record, old, first)
-	if refused := (*hooks.Error)(nil); errors.As(err, &refused) {
+	err = hooks.ChangePassword(e.Request.Context(), e.App, p.guesses, r.record, old, first)
+	var refused *hooks.Error
+	switch {
+	case errors.As(err, &refused) && refused.Code == "slow_down":
+		return again(http.StatusTooManyRequests, refused.Message+"。")
+	case errors.As(err, &refused):
 		return again(http.StatusUnprocessableEntity, refused.Message+"。")
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
-	p.guesses.Succeeded(account, "")
 	// The old session ended with the old password.
 	if err := setSession(e, r.record); err != nil {
 		return err

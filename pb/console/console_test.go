@@ -107,7 +107,9 @@ func TestOverdueDemandsCountWorkingDaysByTheCalendar(t *testing.T) {
 		run(`INSERT INTO holidays (id, day, kind) VALUES ('holiday0000000` + day[1:] + `', '2026-10-` + day + `', 'holiday')`)
 	}
 	run(`INSERT INTO holidays (id, day, kind) VALUES ('workday00000010', '2026-10-10', 'workday')`)
-	run(`INSERT INTO parameters (id, code, value, "from") VALUES ('param0000000001', 'sla.contact_days', '4', '2027-01-01 00:00:00.000Z')`) // not yet in force
+	run(`INSERT INTO parameters (id, code, value, "from") VALUES ('param0000000001', 'sla.contact_days', '4', '2027-01-01 00:00:00.000Z')`)                                    // not yet in force
+	run(`INSERT INTO parameters (id, code, value, "from", until) VALUES ('param0000000002', 'sla.contact_days', '9', '2026-01-01 00:00:00.000Z', '2026-09-30 00:00:00.000Z')`) // no longer
+	run(`INSERT INTO parameters (id, code, value, "from") VALUES ('param0000000003', 'sla.accept_days', '三天', '2026-01-01 00:00:00.000Z')`)                                    // no number: one, as usual
 	// Wednesday 30 September, 9 o'clock in Shanghai.
 	run(`INSERT INTO demands (id, number, stage, captured_at, amount) VALUES ('demand000000001', 'XQ1', 'captured', '2026-09-30 01:00:00.000Z', 1)`)
 	run(`INSERT INTO demands (id, number, stage, captured_at, accepted_at, amount) VALUES ('demand000000002', 'XQ2', 'matched', '2026-09-30 01:00:00.000Z', '2026-09-30 01:00:00.000Z', 1)`)

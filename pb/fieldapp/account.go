@@ -12,8 +12,9 @@ import (
 )
 
 // bindAccount adds POST /api/account/password {old, new} → {token, record}: every older token ends with the old password, so
-// the answer brings a new one. Errors are {code, message}: wrong_password, password_length, password_same.
-func bindAccount(se *core.ServeEvent) {
+// the answer brings a new one. Errors are {code, message}: wrong_password, password_length, password_same, slow_down.
+func bindAccount(se *core.ServeEvent, now hooks.Clock) {
+	guesses := hooks.GuessesOf(se.App, now)
 	se.Router.POST("/api/account/password", func(e *core.RequestEvent) error {
 		if e.Auth == nil || e.Auth.IsSuperuser() {
 			return e.JSON(http.StatusUnauthorized, hooks.Err("unauthorized"))
@@ -22,7 +23,7 @@ func bindAccount(se *core.ServeEvent) {
 		if err := json.NewDecoder(e.Request.Body).Decode(&body); err != nil {
 			return e.JSON(http.StatusBadRequest, hooks.Err("bad_request"))
 		}
-		err := hooks.ChangePassword(e.Request.Context(), e.App, e.Auth, body.Old, body.New)
+		err := hooks.ChangePassword(e.Request.Context(), e.App, guesses, e.Auth, body.Old, body.New)
 		var refused *hooks.Error
 		if errors.As(err, &refused) {
 			return e.JSON(http.StatusUnprocessableEntity, refused)

@@ -2,6 +2,7 @@ package fieldapp
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -32,8 +33,9 @@ func serveApp(t *testing.T) (core.App, string) {
 	ok(app.Bootstrap())
 	t.Cleanup(func() { _ = app.ResetBootstrapState() })
 	ok(app.RunAllMigrations())
-	hooks.Bind(app, func() time.Time { return clock })
-	Bind(app)
+	now := func() time.Time { return clock }
+	hooks.Bind(app, now)
+	Bind(app, now)
 	router, err := apis.NewRouter(app)
 	ok(err)
 	var mux http.Handler
@@ -149,6 +151,13 @@ func TestAUserChangesThePasswordAndOlderSignInsEnd(t *testing.T) {
 			t.Errorf("%s → %s: %v", c.old, c.fresh, out)
 		}
 	}
+	for range hooks.FreeForAccount - 1 {
+		change(token, "guess-2026", "second-2026")
+	}
+	if _, out := change(token, "first-2026", "second-2026"); out["code"] != "slow_down" {
+		t.Error("somebody with the phone in hand may guess on:", out)
+	}
+	clock = clock.Add(time.Minute)
 	status, out := change(token, "first-2026", "second-2026")
 	if status != http.StatusOK {
 		t.Fatal(status, out)
@@ -170,12 +179,14 @@ func TestAfterAFewWrongPasswordsASignInMustWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	user := core.NewRecord(users)
-	for k, v := range map[string]any{"name": "小卢", "email": "guessed@example.com", "mobile": "13900000001", "password": "right-2026", "role": "grid_worker", "verified": true} {
-		user.Set(k, v)
-	}
-	if err := app.Save(user); err != nil {
-		t.Fatal(err)
+	for email, mobile := range map[string]string{"guessed@example.com": "13900000001", "innocent@example.com": "13900000002"} {
+		user := core.NewRecord(users)
+		for k, v := range map[string]any{"name": "小卢", "email": email, "mobile": mobile, "password": "right-2026", "role": "grid_worker", "verified": true} {
+			user.Set(k, v)
+		}
+		if err := app.Save(user); err != nil {
+			t.Fatal(err)
+		}
 	}
 	try := func(identity, password string) (int, string) {
 		t.Helper()
@@ -195,11 +206,20 @@ func TestAfterAFewWrongPasswordsASignInMustWait(t *testing.T) {
 			t.Fatalf("guess %d: %d %s", i, status, said)
 		}
 	}
-	if status, said := try("guessed@example.com", "right-2026"); status != http.StatusTooManyRequests || !strings.Contains(said, "slow_down 登录失败次数较多") {
+	if status, said := try("guessed@example.com", "right-2026"); status != http.StatusTooManyRequests || !strings.Contains(said, "slow_down 密码输错次数较多") {
 		t.Errorf("after the free guesses: %d %s", status, said)
 	}
-	clock = clock.Add(time.Minute)
+	for i := range hooks.FreeForAddress {
+		try(fmt.Sprintf("nobody%d@example.com", i), "wrong-2026")
+	}
+	if status, _ := try("nobody@example.com", "wrong-2026"); status != http.StatusTooManyRequests {
+		t.Error("an address that guesses at names may go on:", status)
+	}
+	if status, said := try("innocent@example.com", "right-2026"); status != http.StatusOK {
+		t.Errorf("a colleague behind the same address is kept out: %d %s", status, said)
+	}
+	clock = clock.Add(time.Hour)
 	if status, said := try("guessed@example.com", "right-2026"); status != http.StatusOK {
-		t.Errorf("a minute later: %d %s", status, said)
+		t.Errorf("an hour later: %d %s", status, said)
 	}
 }

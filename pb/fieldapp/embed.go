@@ -16,6 +16,8 @@ import (
 
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
+
+	"gangwan/hooks"
 )
 
 //go:embed all:dist
@@ -32,13 +34,13 @@ type asset struct {
 }
 
 // Bind serves the app and its account call from app's server.
-func Bind(app core.App) {
+func Bind(app core.App, now hooks.Clock) {
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
 		files, err := load()
 		if err != nil {
 			return err
 		}
-		bindAccount(se)
+		bindAccount(se, now)
 		se.Router.GET("/{path...}", func(e *core.RequestEvent) error { return serve(e, files) }).
 			Bind(apis.Gzip(), apis.SkipSuccessActivityLog())
 		return se.Next()

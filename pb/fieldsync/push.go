@@ -456,6 +456,9 @@ func (a *applier) update(m Mutation, form *hooks.Form, collection *core.Collecti
 	if len(set) > 0 {
 		for name, v := range set {
 			existing.Set(name, v)
+			if form.Field(name).Required && isZero(existing, name) {
+				return reject(name, "required")
+			}
 		}
 		if err := a.tx.SaveWithContext(a.context(), existing); err != nil {
 			return err

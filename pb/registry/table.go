@@ -139,7 +139,8 @@ func (r *tableRow) fit(columns int) {
 		r.Problem = rowErrorf("column_count", "列数不对：表头有 %d 列，这一行有 %d 列", columns, len(r.Cells))
 		return
 	}
-	for _, c := range r.Cells {
+	for i, c := range r.Cells {
+		r.Cells[i] = unguarded(c)
 		if strings.ContainsRune(c, utf8.RuneError) {
 			r.Problem = rowErrorf("bad_character", "含有无法识别的字符（乱码）")
 			return
@@ -370,12 +371,34 @@ func writeBadRows(w io.Writer, header []string, rows []BadRow) error {
 		return err
 	}
 	for _, r := range rows {
-		if err := out.Write(append([]string{fmt.Sprint(r.Line), r.Code, r.Message}, r.Cells...)); err != nil {
+		cells := []string{fmt.Sprint(r.Line), r.Code, r.Message}
+		for _, c := range r.Cells {
+			cells = append(cells, guarded(c))
+		}
+		if err := out.Write(cells); err != nil {
 			return err
 		}
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// What a spreadsheet would take for a formula when the list is opened to be mended.
+const formulaSigns = "=+-@\t"
+
+func guarded(cell string) string {
+	if cell != "" && strings.ContainsRune(formulaSigns, rune(cell[0])) {
+		return "'" + cell
+	}
+	return cell
+}
+
+// unguarded takes back what guarded added, when the mended list is imported.
+func unguarded(cell string) string {
+	if len(cell) > 1 && cell[0] == '\'' && strings.ContainsRune(formulaSigns, rune(cell[1])) {
+		return cell[1:]
+	}
+	return cell
 }
 
 var badRowColumns = []string{"行号", "原因代码", "原因"}

