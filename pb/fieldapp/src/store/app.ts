@@ -26,13 +26,19 @@ const named: Record<string, (f: Record<string, any>) => string> = {
   products: f => f.name,
 }
 let leave: (() => void)[] = []
+/** This tab itself is signing out: it must not be reloaded before all is erased. */
+let leaving = false
 
 function enter(client: Client): Client {
   if (current.value === client) return client
   leave.forEach(f => f())
   current.value = client
   status.value = client.status()
-  leave = [client.onStatus(s => { status.value = s })]
+  leave = [client.onStatus(s => {
+    status.value = s
+    // Another tab signed out, or somebody else in: what stands on this page is nobody's any more, and an open form must not hold it.
+    if (s.session === 'signed_out' && !leaving) location.replace('/')
+  })]
   for (const [collection, title] of Object.entries(named)) {
     leave.push(client.live(
       async () => Object.fromEntries((await client.list(collection)).map(r => [r.id, title(r.fields)])),
@@ -102,7 +108,8 @@ export const session = {
   },
   /** Refuses while work is unsent, unless forced after an export. */
   async signOut(force = false): Promise<{ done: boolean; unsent: number }> {
-    const answer = await door().signOut(force)
+    leaving = true
+    const answer = await door().signOut(force).finally(() => { leaving = false })
     if (answer.done) {
       leave.forEach(f => f())
       leave = []

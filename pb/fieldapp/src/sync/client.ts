@@ -66,7 +66,8 @@ export class FieldClient implements Client {
       await this.refresh()
     })
     this.channel = env.channel?.(`gangwan-${signed.user}`, m => {
-      const { syncing } = m as { syncing?: unknown }
+      const { syncing, left } = m as { syncing?: unknown; left?: unknown }
+      if (left) this.set({ session: 'signed_out' }, false)
       if (typeof syncing === 'string') this.set({ elsewhere: syncing !== '' }, false)
     })
     // Other tabs, and the exchange itself, change what is counted.
@@ -461,6 +462,7 @@ export class FieldClient implements Client {
     this.quiet()
     this.loop.close()
     this.wire.close()
+    this.channel?.post({ left: true })
     // A page of an exchange that is ending must not be stored after this.
     await this.alone(true, async () => {})
     await this.clear(true)

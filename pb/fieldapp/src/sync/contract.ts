@@ -32,7 +32,8 @@ export interface NewPicture {
 
 export type Capture =
   | { op: 'create'; collection: string; record?: string; data: Fields; pictures?: NewPicture[] }
-  | { op: 'update'; collection: string; record: string; to: Fields; pictures?: NewPicture[] }
+  /** `from`: what the person saw when the form opened; without it, what the device shows now. A form that stays open over a pull must not overwrite what came. */
+  | { op: 'update'; collection: string; record: string; to: Fields; from?: Fields; pictures?: NewPicture[] }
 
 /** A mutation of the outbox that needs a person: the server refused it and said why. */
 export interface Attention {

@@ -138,7 +138,7 @@ export class Database extends Dexie {
   /** Mutations and pictures that the server does not have, or wants mended. */
   async unsent(): Promise<number> {
     const [queued, refused, pictures] = await Promise.all([
-      this.inState('queued').count(), this.inState('refused').count(), this.pictures.where('state').equals('pending').count()])
+      this.inState('queued').count(), this.inState('refused').count(), this.pictures.where('state').anyOf('pending', 'refused').count()])
     return queued + refused + pictures
   }
 

@@ -40,7 +40,7 @@ export async function capture(db: Database, env: Env, work: Capture[], draft?: s
         const head = { id: make(), op: c.op, collection: c.collection, record: ids[i], captured_at: at }
         if (c.op === 'create') await add(db, { ...head, data: c.data })
         else {
-          const changes = await changesOf(db, c.collection, c.record, c.to)
+          const changes = await changesOf(db, c)
           if (Object.keys(changes).length) await add(db, { ...head, changes })
         }
         for (const p of pictures[i]) await addPicture(db, make, at, p)
@@ -53,12 +53,12 @@ export async function capture(db: Database, env: Env, work: Capture[], draft?: s
   return ids
 }
 
-/** The fields that would change, each with what the user sees now. */
-async function changesOf(db: Database, collection: string, record: string, to: Fields): Promise<Record<string, Change>> {
+/** The fields that would change, each with what the user saw. */
+async function changesOf(db: Database, { collection, record, to, from }: Extract<Capture, { op: 'update' }>): Promise<Record<string, Change>> {
   const now = await getView(db, collection, record)
   if (!now) throw new LocalError('record_unknown')
   return Object.fromEntries(Object.entries(to).filter(([f, v]) => v !== undefined && !sameValue(now.fields[f], v))
-    .map(([f, v]) => [f, { from: now.fields[f] ?? null, to: v }]))
+    .map(([f, v]) => [f, { from: (from ?? now.fields)[f] ?? null, to: v }]))
 }
 
 async function addPicture(db: Database, make: () => string, at: string, { collection, record, picture: p, sha256, id }: Taken): Promise<void> {

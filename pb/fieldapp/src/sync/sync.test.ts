@@ -164,6 +164,19 @@ test('没有改动的字段不上报，什么都没改就不产生上报', async
   await expect(c.capture([{ op: 'update', collection: 'enterprises', record: 'nope', to: { name: '乙' } }])).rejects.toMatchObject({ code: 'record_unknown' })
 })
 
+test('表单开着时别人改了同一项：按填写人看到的旧值上报，成为冲突而不是悄悄盖掉', async () => {
+  const c = await browser.signIn()
+  server.put('enterprises', 'e1', { name: '甲', phone: '1' })
+  await c.syncNow()
+  const seen = (await c.get('enterprises', 'e1'))!.fields
+  server.put('enterprises', 'e1', { name: '甲', phone: '2' })
+  await c.syncNow()
+  await c.capture([{ op: 'update', collection: 'enterprises', record: 'e1', to: { phone: '3' }, from: seen }])
+  await c.syncNow()
+  expect(await c.conflicts()).toMatchObject([{ field: 'phone', yours: '3', theirs: '2' }])
+  expect((await c.get('enterprises', 'e1'))?.fields.phone).toBe('2')
+})
+
 test('列表按关系字段查找，本机未上报的新增和改动都算在内', async () => {
   const c = await browser.signIn()
   for (const id of ['e1', 'e2']) server.put('enterprises', id, { grid: 'g1', name: id })
@@ -293,6 +306,25 @@ test('有未上报的工作时不能退出；导出后强制退出，本机不�
   expect(await again.list('enterprises')).toEqual([])
   expect(again.status()).toMatchObject({ pending: 0, device })
   expect(await again.drafts('visit')).toHaveLength(1)
+})
+
+test('只剩一张被退回的照片也不能退出：它只在这台手机上', async () => {
+  const session = openSession(browser.env())
+  const c = await session.signIn('w1', 'p') as FieldClient
+  server.refusePicture = () => ({ file: { code: 'not_a_picture', message: '文件不是图片' } })
+  await c.capture([{ ...enterprise('甲'), pictures: [jpeg(7)] }])
+  await c.syncNow()
+  expect(c.status()).toMatchObject({ pending: 0, rejected: 0, pictures: { refused: 1 } })
+  expect(await session.signOut()).toEqual({ done: false, unsent: 1 })
+})
+
+test('在一个窗口退出，另一个窗口没有网络也马上知道', async () => {
+  const session = openSession(browser.env())
+  await session.signIn('w1', 'p')
+  const other = await browser.resume()
+  browser.say('offline')
+  expect(await session.signOut()).toEqual({ done: true, unsent: 0 })
+  expect(other.status().session).toBe('signed_out')
 })
 
 test('初始密码未改时可以上报、不能下载；改了密码就好', async () => {
