@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Office, shanghaiDay } from './office'
-import { at, choose, drain, signIn } from './people'
+import { at, choose, drain, saveSheet, signIn } from './people'
 
 let office: Office
 beforeAll(async () => { office = await Office.open() })
@@ -14,16 +14,17 @@ test('the counter accepts a demand and offers it to a bank, whose desk takes it 
   await choose(counter, 'need', 'equipment')
   await at(counter, 'field-amount').fill('300000')
   await at(counter, 'save-demand').click()
+  await counter.page.waitForURL((u) => u.pathname !== '/demand-form')
   await drain(counter)
   const { id: demand, number } = await office.one('demands', '')
 
   await counter.page.goto(`${office.url}/demands/${demand}`)
   await counter.page.getByText(number).first().waitFor()
   await at(counter, 'action-accept').click()
-  await at(counter, 'sheet-save').click()
+  await saveSheet(counter)
   await at(counter, 'action-offer').click()
   await at(counter, `offer-bank-${office.ids.bank}`).click()
-  await at(counter, 'sheet-save').click()
+  await saveSheet(counter)
   await at(counter, 'match').waitFor()
   await drain(counter)
   expect((await office.one('demands', '')).first_responder, '首问负责人').toBe(office.ids['当值老范'])
@@ -32,12 +33,12 @@ test('the counter accepts a demand and offers it to a bank, whose desk takes it 
   await signIn(desk, 'desk@example.com')
   await desk.page.getByText('重庆小面馆').first().click()
   await at(desk, 'action-contact').first().click()
-  await at(desk, 'sheet-save').click()
+  await saveSheet(desk)
   await at(desk, 'action-apply').first().click()
-  await at(desk, 'sheet-save').click()
+  await saveSheet(desk)
   await at(desk, 'action-approve').first().click()
   await at(desk, 'field-amount').fill('250000')
-  await at(desk, 'sheet-save').click()
+  await saveSheet(desk)
   await at(desk, 'action-loan').first().click()
   // More than was approved is caught at the desk, in words, before anything is sent.
   await at(desk, 'field-amount').fill('260000')
@@ -48,7 +49,7 @@ test('the counter accepts a demand and offers it to a bank, whose desk takes it 
   await desk.page.locator('[role="alert"]').getByText('批准金额').waitFor()
   await at(desk, 'field-amount').fill('250000')
   await at(desk, 'loan-confirm').locator('[role="switch"]').click()
-  await at(desk, 'sheet-save').click()
+  await saveSheet(desk)
   await at(desk, 'demand-loan').waitFor()
   await drain(desk)
 

@@ -90,3 +90,9 @@ export async function drain(p: Person): Promise<void> {
     return { left: Number(await at(p, 'outbox-count').getAttribute('data-count')), pictures: Number(all) - Number(sent) }
   }, { timeout: 60_000, interval: 500 }).toEqual({ left: 0, pictures: 0 })
 }
+
+/** Saves the sheet at hand and waits until it is gone: what it held is captured then. */
+export async function saveSheet(p: Person): Promise<void> {
+  await at(p, 'sheet-save').click()
+  await at(p, 'form-sheet').waitFor({ state: 'detached' })
+}

@@ -79,6 +79,7 @@ test('a visit that the server refused says why, is mended, and is there once', a
   const later = new Date(Date.now() + 70 * 60_000 + 8 * 3600_000).toISOString().slice(0, 16)
   await at(worker, 'field-ended_at').fill(later)
   await at(worker, 'mend').click()
+  await page.waitForURL((u) => u.pathname === '/sync')
   await drain(worker)
   const visits = await office.records('visits', `enterprise='${office.ids['天城水果店']}'`)
   expect(visits.length).toBe(1)
