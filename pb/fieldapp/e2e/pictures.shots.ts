@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, test } from 'vitest'
-import { Office, binary, shanghaiDay } from './office'
-import { at, drain, signIn } from './people'
+import { Office, binary, photo, shanghaiDay } from './office'
+import { at, choose, drain, signIn, workerReady } from './people'
 
 const out = resolve(import.meta.dirname, '../../../docs/screenshots')
 const word = 'gangwan-demo-2026'
@@ -30,6 +30,7 @@ test('phone', async () => {
   }
   await signIn(p, account('grid_worker'), word)
   await drain(p)
+  await workerReady(p)
   await p.page.goto(office.url + '/today')
   await at(p, 'due-row').first().waitFor()
   await shot('today')
@@ -45,8 +46,15 @@ test('phone', async () => {
   await at(p, 'field-amount').fill('150000')
   await at(p, 'visit-demand').scrollIntoViewIfNeeded()
   await shot('visit')
+  // In the market there is no signal: the visit and its demand wait.
+  await choose(p, 'need', 'working_capital')
+  await at(p, 'take-photo').setInputFiles(await photo(p.page))
+  await at(p, 'photo').waitFor()
+  await p.context.setOffline(true)
+  await at(p, 'save-visit').click()
+  await at(p, 'visit-row').first().waitFor()
   await p.page.goto(office.url + '/sync')
-  await at(p, 'sync-now').waitFor()
+  await at(p, 'outbox-line').first().waitFor()
   await shot('sync')
 })
 
