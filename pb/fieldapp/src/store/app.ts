@@ -106,10 +106,10 @@ export const session = {
     const client = await door().resume()
     if (client) enter(client)
   },
-  /** Refuses while work is unsent, unless forced after an export. */
-  async signOut(force = false): Promise<{ done: boolean; unsent: number }> {
+  /** Refuses while work is unsent. */
+  async signOut(): Promise<{ done: boolean; unsent: number }> {
     leaving = true
-    const answer = await door().signOut(force).finally(() => { leaving = false })
+    const answer = await door().signOut().finally(() => { leaving = false })
     if (answer.done) {
       leave.forEach(f => f())
       leave = []

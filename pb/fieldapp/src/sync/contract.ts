@@ -164,8 +164,8 @@ export interface Session {
   signIn(identity: string, password: string): Promise<Client>
   /** Needs the network; afterwards the user is signed in with the new password. */
   changePassword(old: string, fresh: string): Promise<void>
-  /** Refuses (returns the number of unsent items) while work is unsent, unless `force` after an export. */
-  signOut(force?: boolean): Promise<{ done: boolean; unsent: number }>
+  /** Refuses (returns the number of unsent items) while work is unsent. */
+  signOut(): Promise<{ done: boolean; unsent: number }>
   /** Other users of this browser who have unsent work on it; it is sent when they sign in again. */
   others(): Promise<{ id: string; name: string; unsent: number }[]>
 }

@@ -60,12 +60,12 @@ class BrowserSession implements Session {
     this.client?.renewed(await this.keep(token, userOf(record)))
   }
 
-  async signOut(force = false): Promise<{ done: boolean; unsent: number }> {
+  async signOut(): Promise<{ done: boolean; unsent: number }> {
     const signed = await this.book.signed.get('last')
     if (!signed) return { done: true, unsent: 0 }
     const client = await this.open(signed)
     const unsent = await client.unsent()
-    if (unsent && !force) return { done: false, unsent }
+    if (unsent) return { done: false, unsent }
     await this.book.signed.delete('last')
     await client.signOut()
     this.client = undefined
