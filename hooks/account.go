@@ -16,14 +16,14 @@ func ChangePassword(ctx context.Context, app core.App, guesses *Guesses, user *c
 	case fresh == old:
 		return Err("password_same")
 	}
-	account := AccountKey(user, "")
-	if wait := guesses.Begin(account, FreeForAccount); wait > 0 {
+	account := accountKey(user, "")
+	if wait := guesses.begin(account, FreeForAccount); wait > 0 {
 		return TooManyGuesses(wait)
 	}
 	if len(old) > 255 || !user.ValidatePassword(old) {
 		return Err("wrong_password")
 	}
-	guesses.Succeeded(account, "")
+	guesses.succeeded(account, "")
 	user.SetPassword(fresh)
 	user.Set("must_change_password", false)
 	return app.SaveWithContext(ctx, user)

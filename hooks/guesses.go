@@ -37,8 +37,8 @@ const (
 	mostKeys    = 20000
 )
 
-// Begin counts a try as failed before it is made, so that many at once do not slip through, and says how long to wait instead of trying.
-func (l *Guesses) Begin(key string, free int) time.Duration {
+// begin counts a try as failed before it is made, so that many at once do not slip through, and says how long to wait instead of trying.
+func (l *Guesses) begin(key string, free int) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
@@ -67,8 +67,8 @@ func (l *Guesses) Begin(key string, free int) time.Duration {
 	return 0
 }
 
-// Succeeded takes back what Begin counted; an account's earlier failures are forgiven too.
-func (l *Guesses) Succeeded(account, address string) {
+// succeeded takes back what begin counted; an account's earlier failures are forgiven too.
+func (l *Guesses) succeeded(account, address string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.tries, account)
@@ -93,8 +93,8 @@ func GuessesOf(app core.App, now Clock) *Guesses {
 	return app.Store().GetOrSet("gangwan.guesses", func() any { return &Guesses{now: now, tries: map[string]*try{}} }).(*Guesses)
 }
 
-// AccountKey counts guesses at one account together: it has up to three identities. record is nil where there is none of that identity.
-func AccountKey(record *core.Record, identity string) string {
+// accountKey counts guesses at one account together: it has up to three identities. record is nil where there is none of that identity.
+func accountKey(record *core.Record, identity string) string {
 	if record == nil {
 		return "unknown " + strings.ToLower(identity)
 	}
@@ -104,14 +104,14 @@ func AccountKey(record *core.Record, identity string) string {
 // Try counts one try at an account from an address before it is made; wait tells to refuse it, else done is called when it was
 // right. The address alone never keeps out an account without failures: behind one proxy stands a whole office, or a whole town.
 func (l *Guesses) Try(record *core.Record, identity, address string) (wait time.Duration, done func()) {
-	account, address := AccountKey(record, identity), "address "+address
+	account, address := accountKey(record, identity), "address "+address
 	fresh := record != nil && l.fresh(account)
-	if wait = l.Begin(account, FreeForAccount); wait == 0 {
-		if wait = l.Begin(address, FreeForAddress); fresh {
+	if wait = l.begin(account, FreeForAccount); wait == 0 {
+		if wait = l.begin(address, FreeForAddress); fresh {
 			wait = 0
 		}
 	}
-	return wait, func() { l.Succeeded(account, address) }
+	return wait, func() { l.succeeded(account, address) }
 }
 
 func (l *Guesses) fresh(key string) bool {

@@ -78,8 +78,6 @@ func TestWhenTheClockPasses0130UnderServeTheDayIsPublishedAndMissedNightsAreMade
 		}
 	}
 	next("2026-11-19") // a server that starts has yesterday's figures at once, were they only zeros
-	_, err := registry.ImportAreas(o.app, registry.WanzhouAreas(), registry.Options{Now: clock.Now})
-	o.ok(err)
 	o.user("official@example.com", map[string]any{"role": "official"})
 
 	o.ok(clock.BlockUntilContext(t.Context(), 1))

@@ -311,3 +311,48 @@ func TestARecordsRevisionIsItsOwnThoughAnotherCollectionUsesItsID(t *testing.T) 
 	d.edit("loans", "ent100000000000", map[string]any{"rate": 4})
 	worker.pull(0)
 }
+
+func TestNobodyFindsOutAHiddenFieldByAskingForIt(t *testing.T) {
+	d := newDistrict(t)
+	d.user("liaison", map[string]any{"role": "liaison", "harbour": "harbour1000000a"})
+	d.edit("enterprises", "ent100000000000", map[string]any{"special_groups": []string{"disabled"}})
+	ask := func(user, query string) int {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodGet, d.url+"/api/collections/enterprises/records?"+query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", d.token(user))
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	hidden := len(hooks.HiddenFrom("liaison", "enterprises")) > 0 && len(hooks.HiddenFrom("harbour_staff", "enterprises")) == 0
+	if !hidden {
+		t.Fatal("the story needs a field that a liaison may not see and the counter may")
+	}
+	for query, want := range map[string]int{"filter=special_groups~%22disabled%22": 400, "sort=-special_groups": 400, "filter=name~%22%E9%9D%A2%22": 200} {
+		if got := ask("liaison", query); got != want {
+			t.Errorf("liaison, %s: %d", query, got)
+		}
+		if got := ask("counter", query); got != 200 {
+			t.Errorf("counter, %s: %d", query, got)
+		}
+	}
+}
+
+func TestWhatAFormRequiresCannotBeEmptiedLater(t *testing.T) {
+	d := newDistrict(t)
+	d.save("loans", map[string]any{"id": "loana0000000000", "bank": "banka0000000000", "contract_no": "T-1", "kind": "renewal", "amount": 1000, "disbursed_on": "2026-01-01 16:00:00.000Z"})
+	desk := d.phone("deskA")
+	desk.pull(0)
+	change := map[string]any{"id": d.id(), "op": "update", "collection": "loans", "record": "loana0000000000", "captured_at": hooks.Stored(d.time),
+		"changes": map[string]any{"kind": map[string]any{"from": "renewal", "to": ""}}}
+	result := desk.push(change)[0]
+	if result.Status != Rejected || result.Errors["kind"].Code != "required" {
+		t.Errorf("%+v", result)
+	}
+}

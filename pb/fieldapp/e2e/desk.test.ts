@@ -29,7 +29,7 @@ test('the counter accepts a demand and offers it to a bank, whose desk takes it 
   await drain(counter)
   expect((await office.one('demands', '')).first_responder, '首问负责人').toBe(office.ids['当值老范'])
 
-  const desk = await office.person(1280, 800)
+  const desk = await office.person()
   await signIn(desk, 'desk@example.com')
   await desk.page.getByText('重庆小面馆').first().click()
   await at(desk, 'action-contact').first().click()
