@@ -17,6 +17,8 @@ var house = map[string]struct {
 	"gangwan/hooks":                   {nil, "the domain imports none of ours; anyone may import it"},
 	"gangwan/pb_migrations":           {nil, "a migration is frozen: it must not change when the domain does"},
 	"gangwan/pb/fieldsync":            {[]string{"gangwan/hooks"}, "sync knows the domain and nothing else of ours"},
+	"gangwan/pb/fieldsync/testserver": {[]string{"gangwan/hooks", "gangwan/pb/fieldsync", "gangwan/pb_migrations"}, "outside clients are tested against the real server, wired as in pb but with a clock and hands of its own"},
+	"gangwan/pb/ops":                  {[]string{"gangwan/hooks", "gangwan/pb/fieldsync"}, "an operator's commands know the domain and sync"},
 	"gangwan/pb/console":              {nil, "it only arranges what PocketBase shows"},
 	"gangwan/pb/fieldapp":             {[]string{"gangwan/hooks"}, "the app talks to the server as any client does"},
 	"gangwan/pb/registry":             {[]string{"gangwan/hooks"}, "imports know the domain and nothing else of ours"},

@@ -33,6 +33,7 @@ func Bind(app core.App, now hooks.Clock) {
 			return err
 		}
 		s := &Server{app: se.App, now: now, jobs: make(chan *job), stop: make(chan struct{}), stopped: make(chan struct{})}
+		se.App.Store().Set(serverKey, s)
 		go s.runWriter()
 		var once sync.Once
 		app.OnTerminate().BindFunc(func(e *core.TerminateEvent) error {
@@ -43,6 +44,14 @@ func Bind(app core.App, now hooks.Clock) {
 		s.route(se)
 		return se.Next()
 	})
+}
+
+const serverKey = "fieldsync.server"
+
+// serverOf finds the server that speaks for the app; nil while it does not serve.
+func serverOf(app core.App) *Server {
+	s, _ := app.Store().Get(serverKey).(*Server)
+	return s
 }
 
 func (s *Server) route(se *core.ServeEvent) {
