@@ -24,6 +24,7 @@ type district struct {
 	app   core.App
 	url   string
 	time  time.Time
+	clock func() time.Time // a clock that runs, in place of time
 	seed  byte
 	users map[string]*core.Record
 }
@@ -79,7 +80,12 @@ func newDistrict(t testing.TB) *district {
 	return d
 }
 
-func (d *district) now() time.Time { return d.time }
+func (d *district) now() time.Time {
+	if d.clock != nil {
+		return d.clock()
+	}
+	return d.time
+}
 
 func (d *district) save(collection string, values map[string]any) *core.Record {
 	d.t.Helper()
