@@ -475,13 +475,13 @@ func (a *applier) rememberRun(run []*sent, results []Result) error {
 	for i, s := range run {
 		records[i] = s.m.Record
 	}
-	places := make(map[string]Result, len(run))
+	places := make(map[string]struct{ seq, rev int64 }, len(run))
 	g := ground{app: a.tx}
 	if err := g.each(`SELECT collection || ' ' || record, max(seq), max(rev) FROM sync_feed WHERE record IN (SELECT value FROM json_each(?)) GROUP BY 1`,
 		[]any{jsonText(records)}, func(r *sql.Rows) error {
 			var key string
-			at := Result{Record: &RecordRev{}}
-			err := r.Scan(&key, &at.Seq, &at.Record.Rev)
+			var at struct{ seq, rev int64 }
+			err := r.Scan(&key, &at.seq, &at.rev)
 			places[key] = at
 			return err
 		}); err != nil {
@@ -491,11 +491,8 @@ func (a *applier) rememberRun(run []*sent, results []Result) error {
 	received := hooks.Stored(a.received)
 	for i, s := range run {
 		r := &results[i]
-		at, ok := places[s.m.Collection+" "+s.m.Record]
-		if !ok {
-			return errors.New("a record that took no seq: " + s.m.Collection)
-		}
-		r.Seq, r.Record = at.Seq, &RecordRev{ID: s.m.Record, Rev: at.Record.Rev}
+		at := places[s.m.Collection+" "+s.m.Record]
+		r.Seq, r.Record = at.seq, &RecordRev{ID: s.m.Record, Rev: at.rev}
 		raw, err := json.Marshal(r)
 		if err != nil {
 			return err
