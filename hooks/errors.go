@@ -3,6 +3,7 @@ package hooks
 import (
 	"errors"
 	"fmt"
+	"sort"
 	"strings"
 
 	validation "github.com/pocketbase/ozzo-validation/v4"
@@ -31,6 +32,7 @@ func (f FieldErrors) Error() string {
 	for k, v := range f {
 		parts = append(parts, k+": "+v.Message)
 	}
+	sort.Strings(parts)
 	return strings.Join(parts, "; ")
 }
 
