@@ -30,6 +30,7 @@ type district struct {
 	app   core.App
 	url   string
 	time  time.Time
+	clock func() time.Time // a clock that runs, in place of time
 	seed  byte
 	users map[string]*core.Record
 }
@@ -181,7 +182,12 @@ func (d *district) serve(dir string) {
 	})
 }
 
-func (d *district) now() time.Time { return d.time }
+func (d *district) now() time.Time {
+	if d.clock != nil {
+		return d.clock()
+	}
+	return d.time
+}
 
 func (d *district) save(collection string, values map[string]any) *core.Record {
 	d.t.Helper()
