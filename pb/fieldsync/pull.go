@@ -40,6 +40,16 @@ type scopePos struct {
 	Fresh int64 `json:"f,omitempty"`
 	// Lost: the user is no longer in the scope; what it brought is taken back.
 	Lost bool `json:"l,omitempty"`
+	// Scan: the scope has just come into view and its tables are read as they are; the feed only from Fresh on.
+	Scan *scanPos `json:"n,omitempty"`
+}
+
+// scanPos says how far a scope's tables were read: by row number, which holds for as long as the schema does (VACUUM may number
+// anew, and counts as a change of it). A record that did not change since the scan began is found by it, once; any other is in the feed.
+type scanPos struct {
+	Collection string `json:"c,omitempty"`
+	Row        int64  `json:"r,omitempty"`
+	Schema     int64  `json:"v"`
 }
 
 // maxCursor bounds what is looked at: longer than any cursor that was handed out.
@@ -226,7 +236,7 @@ func visible(h hooks.Holding, scopes []string, byID bool) (string, []any) {
 
 // revOf is the SQL for the revision of a row of the collection: of its own changes, for another collection may use the same id.
 func revOf(collection string) string {
-	return `(SELECT max(rev) FROM sync_feed WHERE record = t.id AND collection = '` + collection + `')`
+	return `COALESCE((SELECT max(rev) FROM sync_feed WHERE record = t.id AND collection = '` + collection + `'), 0)`
 }
 
 // pull answers one page: everything in the user's scopes since the cursor, judged by what he may see now.
@@ -280,10 +290,10 @@ func (s *Server) readPage(ctx context.Context, user *core.Record, req *PullReque
 		// The user as of this very read: a grid lost a moment ago is lost here.
 		fresh := user.Clone()
 		var role, harbour, bank, grids, epoch, key string
-		var top int64
-		if err := snap.one(`SELECT role, harbour, bank, scope_grids, (SELECT COALESCE(max(seq), 0) FROM sync_feed),
+		var top, schema int64
+		if err := snap.one(`SELECT role, harbour, bank, scope_grids, (SELECT COALESCE(max(seq), 0) FROM sync_feed), (SELECT schema_version FROM pragma_schema_version),
 			(SELECT value FROM sync_state WHERE key = 'epoch'), (SELECT value FROM sync_state WHERE key = 'cursor_key') FROM users WHERE id = ?`,
-			[]any{user.Id}, &role, &harbour, &bank, &grids, &top, &epoch, &key); err != nil {
+			[]any{user.Id}, &role, &harbour, &bank, &grids, &top, &schema, &epoch, &key); err != nil {
 			return err
 		}
 		for k, v := range map[string]string{"role": role, "harbour": harbour, "bank": bank, "scope_grids": grids} {
@@ -305,7 +315,7 @@ func (s *Server) readPage(ctx context.Context, user *core.Record, req *PullReque
 		}
 		cur, reset := resume(given, user.Id, epoch, view, top)
 		body.open(hooks.Stored(s.now()), epoch, reset || req.Cursor != nil && given == nil)
-		p := &page{snap: snap, view: view, limit: limit, top: top, body: body, seen: map[recordKey]bool{}}
+		p := &page{snap: snap, view: view, limit: limit, top: top, schema: schema, body: body, seen: map[recordKey]bool{}}
 		if err := p.fill(cur); err != nil {
 			return err
 		}
@@ -429,9 +439,14 @@ func resume(given *cursor, user, epoch string, v *view, top int64) (cur *cursor,
 		}
 	}
 	for _, scope := range v.scopes {
-		if !held[scope] {
-			cur.Scopes = append(cur.Scopes, scopePos{Scope: scope, Fresh: top})
+		if held[scope] {
+			continue
 		}
+		won := scopePos{Scope: scope, Fresh: top}
+		if scannable(v.holdings, scope) {
+			won.Read, won.Scan = top, &scanPos{}
+		}
+		cur.Scopes = append(cur.Scopes, won)
 	}
 	// What must be taken back goes first; then the order of the view: small reference data, then the user's own.
 	rank := func(p scopePos) int {
@@ -450,10 +465,12 @@ type page struct {
 	view  *view
 	limit int
 	top   int64
-	body  *pageBody
-	n     int // changes in the body
-	seen  map[recordKey]bool
-	more  bool
+	// schema is its version, for the positions of scans.
+	schema int64
+	body   *pageBody
+	n      int // changes in the body
+	seen   map[recordKey]bool
+	more   bool
 }
 
 type recordKey struct{ collection, record string }
@@ -466,6 +483,11 @@ type feedRow struct {
 func (p *page) fill(cur *cursor) error {
 	kept := cur.Scopes[:0]
 	for _, pos := range cur.Scopes {
+		if pos.Scan != nil && !p.more {
+			if err := p.scan(&pos); err != nil {
+				return err
+			}
+		}
 		for !p.more {
 			room := p.limit - p.n
 			rows, err := p.read(pos, room+1)
@@ -494,6 +516,83 @@ func (p *page) fill(cur *cursor) error {
 	}
 	cur.Scopes = kept
 	return nil
+}
+
+// scopeTest is the SQL condition that a collection's row is in a scope, found by an index; ok is false where the collection has
+// no rows in such scopes. A list has no index.
+func scopeTest(h hooks.Holding, scope string) (cond string, args []any, list, ok bool) {
+	if h.All {
+		return "1", nil, false, scope == hooks.ScopeAll
+	}
+	for _, c := range h.Columns {
+		if value, in := strings.CutPrefix(scope, c.Prefix); in {
+			return "t." + c.Column + " = ?", []any{value}, c.List, true
+		}
+	}
+	return "", nil, false, false
+}
+
+func scannable(holdings []hooks.Holding, scope string) bool {
+	return !slices.ContainsFunc(holdings, func(h hooks.Holding) bool {
+		_, _, list, ok := scopeTest(h, scope)
+		return ok && list
+	})
+}
+
+// scan reads the tables of a scope on from where the last page stopped: all of it is in the user's sight.
+func (p *page) scan(pos *scopePos) error {
+	from := *pos.Scan
+	if from.Schema != p.schema {
+		from = scanPos{Schema: p.schema}
+	}
+	for _, h := range p.view.holdings {
+		if from.Collection != "" && from.Collection != h.Collection {
+			continue
+		}
+		from.Collection = ""
+		cond, args, _, ok := scopeTest(h, pos.Scope)
+		if !ok {
+			continue
+		}
+		query := `SELECT t.rowid, t.id, ` + revOf(h.Collection) + `, ` + p.view.fields[h.Collection] + ` FROM ` + h.Collection + ` t WHERE ` + cond + ` AND t.rowid > ? ORDER BY t.rowid LIMIT ?`
+		for {
+			room, got, full := p.limit-p.n, 0, false
+			if err := p.snap.rows(query, append(args[:len(args):len(args)], from.Row, room+1), func(r *sql.Rows) error {
+				var row, rev int64
+				var id, record sql.RawBytes
+				if err := r.Scan(&row, &id, &rev, &record); err != nil {
+					return err
+				}
+				got++
+				if full = got > room; full {
+					return nil
+				}
+				from.Row = row
+				if key := (recordKey{h.Collection, string(id)}); !p.seen[key] {
+					p.seen[key] = true
+					p.upsert(h.Collection, rev, record)
+				}
+				return nil
+			}); err != nil {
+				return err
+			}
+			if !full {
+				break
+			}
+			if p.more = p.n >= p.limit; p.more {
+				pos.Scan = &scanPos{h.Collection, from.Row, p.schema}
+				return nil
+			}
+		}
+		from.Row = 0
+	}
+	pos.Scan = nil
+	return nil
+}
+
+func (p *page) upsert(collection string, rev int64, record []byte) {
+	p.body.upsert(p.n == 0, collection, rev, record)
+	p.n++
 }
 
 func (p *page) read(pos scopePos, n int) ([]feedRow, error) {
@@ -566,8 +665,7 @@ func (p *page) addOf(h hooks.Holding, pos scopePos, rows []feedRow) error {
 			}
 			passOver(i)
 			at++
-			p.body.upsert(p.n == 0, h.Collection, rev, record)
-			p.n++
+			p.upsert(h.Collection, rev, record)
 			return nil
 		})
 	if err == nil {
