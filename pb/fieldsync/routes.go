@@ -2,6 +2,7 @@ package fieldsync
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -23,6 +24,7 @@ type Server struct {
 	stop    chan struct{}
 	stopped chan struct{}
 	guard   guard // used by the writer only
+	upkeep  upkeep
 }
 
 // Bind attaches change capture to the app and the protocol's routes to its server. Domain rules are bound apart (hooks.Bind).
@@ -37,10 +39,17 @@ func Bind(app core.App, now hooks.Clock) {
 		s := &Server{app: se.App, now: now, jobs: make(chan *job), stop: make(chan struct{}), stopped: make(chan struct{})}
 		se.App.Store().Set(serverKey, s)
 		go s.runWriter()
+		var background sync.WaitGroup
+		ctx, cancel := context.WithCancel(context.Background())
+		background.Go(func() { s.runMaintenance(ctx) })
 		var once sync.Once
 		app.OnTerminate().BindFunc(func(e *core.TerminateEvent) error {
-			once.Do(func() { close(s.stop) })
+			once.Do(func() {
+				cancel()
+				close(s.stop)
+			})
 			<-s.stopped
+			background.Wait()
 			return e.Next()
 		})
 		s.route(se)
@@ -107,6 +116,10 @@ func handle(s *Server, max int64, f func(e *core.RequestEvent, body []byte) (any
 		answer, err := f(e, body)
 		if err != nil {
 			return s.fail(e, err)
+		}
+		if page, ok := answer.(*pageBody); ok {
+			defer page.free()
+			return e.Blob(http.StatusOK, "application/json", page.Bytes())
 		}
 		return e.JSON(http.StatusOK, answer)
 	}
