@@ -25,6 +25,7 @@ func (a *applier) keepRejected(m Mutation, raw json.RawMessage, fields hooks.Fie
 	r.Set("errors", fields)
 	r.Set("mutation", types.JSONRaw(validJSON(raw)))
 	r.Set("status", "open")
+	r.Set("skew_ms", a.skew.Milliseconds())
 	return a.tx.Save(r)
 }
 

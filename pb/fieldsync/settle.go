@@ -23,6 +23,8 @@ type applier struct {
 	received time.Time
 	// place is the mutation's place among those that wait; 0: it has just come, behind all of them.
 	place int64
+	// anyScope: an administrator waived the scope of this write; the other rules hold.
+	anyScope bool
 }
 
 // rejection stops a mutation: it broke a rule, and is kept whole.

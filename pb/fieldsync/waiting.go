@@ -94,7 +94,8 @@ func (a *applier) release(record string) error {
 			if err := json.Unmarshal([]byte(row.Body), &m); err != nil {
 				return err
 			}
-			its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received, place: row.Position}
+			its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received, place: row.Position,
+				anyScope: a.anyScope && row.User == a.user.Id} // what belongs to a record taken by waiver is taken with it
 			result, err := its.settle(m, json.RawMessage(row.Body))
 			if err != nil {
 				return err
