@@ -169,10 +169,21 @@ func (d *decision) author() (*applier, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, hooks.Violation("resolution", "author_gone")
 	}
-	return &applier{tx: d.tx, user: user, device: d.record.GetString("device"), skew: time.Duration(d.record.GetInt("skew_ms")) * time.Millisecond,
+	if err != nil {
+		return nil, err
+	}
+	a := &applier{tx: d.tx, user: user, device: d.record.GetString("device"), skew: time.Duration(d.record.GetInt("skew_ms")) * time.Millisecond,
 		received: d.record.GetDateTime("received_at").Time(),
 		place:    1, // what waits came later: had anything waited before it, it would have waited too
-	}, err
+	}
+	// It may have come with the clocks of a life before; and devices that send again must not overwrite what is done now.
+	came, err := resending(d.tx.DB(), a.received)
+	if err != nil {
+		return nil, err
+	}
+	now, err := resending(d.tx.DB(), d.now)
+	a.resends = came || now
+	return a, err
 }
 
 // replay does the refused mutation, or its mended copy, now: as its author's own write of that time, by the same rules.
@@ -199,7 +210,8 @@ func (d *decision) replay() error {
 	if err != nil {
 		return err
 	}
-	m.ID = id
+	// What it was to replace was closed when it came.
+	m.ID, m.Replaces = id, ""
 	if id == "" {
 		m.ID = d.record.Id // its own id stands for something else, or it had none
 	}
@@ -217,7 +229,7 @@ func (d *decision) replay() error {
 		if id == "" {
 			err = a.remember(m, a.hash(nil), result, raw)
 		} else {
-			err = a.rewrite(m, result, raw)
+			err = a.settleWaiting(id, result, string(raw))
 		}
 		if err == nil && result.Status == Applied && m.Op == "create" {
 			err = a.release(m.Record)
@@ -255,17 +267,6 @@ func (a *applier) ownLedger(kept []byte) (string, error) {
 	return id, nil
 }
 
-// rewrite lets the ledger answer a mutation that is sent again with what became of it since.
-func (a *applier) rewrite(m Mutation, r Result, body json.RawMessage) error {
-	raw, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	_, err = a.tx.DB().NewQuery(`UPDATE sync_mutations SET status = {:status}, seq = {:seq}, result = {:result}, body = {:body} WHERE id = {:id}`).
-		Bind(dbx.Params{"status": r.Status, "seq": r.Seq, "result": string(raw), "body": keptBody(r, string(body)), "id": m.ID}).Execute()
-	return err
-}
-
 // drop says that a refused mutation will never be done: what waits for the record it would have made waits no longer.
 func (d *decision) drop() error {
 	if strings.TrimSpace(d.record.GetString("note")) == "" {
@@ -273,10 +274,10 @@ func (d *decision) drop() error {
 	}
 	kept, _ := d.record.Get("mutation").(types.JSONRaw)
 	var m Mutation
-	abandoned := []string{}
 	if json.Unmarshal(kept, &m) == nil && m.Op == "create" && m.Record != "" {
-		a, err := d.author()
-		if err != nil {
+		a := &applier{tx: d.tx, received: d.now}
+		var err error
+		if a.resends, err = resending(d.tx.DB(), d.now); err != nil {
 			return err
 		}
 		coming, err := a.mayStillCome(m, d.record.Id)
@@ -284,12 +285,12 @@ func (d *decision) drop() error {
 			return err
 		}
 		if !coming {
-			if abandoned, err = a.abandon(m.Record); err != nil {
+			if err := a.dropWaiting(m.Record); err != nil {
 				return err
 			}
 		}
 	}
-	return d.audit("drop", kept, map[string]any{"abandoned": abandoned})
+	return d.audit("drop", kept, nil)
 }
 
 // mayStillCome tells whether the record that a dropped create would have made is there or may be made by another create.
@@ -306,60 +307,9 @@ func (a *applier) mayStillCome(m Mutation, dropped string) (bool, error) {
 	return n != 0, err
 }
 
-// abandon refuses what waits for a record that will not come, and what waits for the records of those; it returns their ids.
-func (a *applier) abandon(record string) ([]string, error) {
-	ids := []string{}
-	for queue := []string{record}; len(queue) > 0; queue = queue[1:] {
-		var rows []struct {
-			Position int64  `db:"position"`
-			User     string `db:"user"`
-			Device   string `db:"device"`
-			Body     string `db:"body"`
-			Skew     int64  `db:"skew_ms"`
-			Received string `db:"received_at"`
-		}
-		if err := a.tx.DB().NewQuery(`SELECT position, user, device, body, skew_ms, received_at FROM sync_deferred WHERE waits_for = {:id} ORDER BY position`).
-			Bind(dbx.Params{"id": queue[0]}).All(&rows); err != nil {
-			return nil, err
-		}
-		for _, row := range rows {
-			user, err := a.tx.FindRecordById("users", row.User)
-			if err != nil {
-				return nil, err
-			}
-			received, err := hooks.ParseTime(row.Received)
-			if err != nil {
-				return nil, err
-			}
-			var m Mutation
-			if err := json.Unmarshal([]byte(row.Body), &m); err != nil {
-				return nil, err
-			}
-			its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received}
-			if _, err := a.tx.DB().NewQuery(`DELETE FROM sync_deferred WHERE position = {:p}`).Bind(dbx.Params{"p": row.Position}).Execute(); err != nil {
-				return nil, err
-			}
-			fields := reject("_", "parent_missing").fields
-			if err := its.keepRejected(m, json.RawMessage(row.Body), fields); err != nil {
-				return nil, err
-			}
-			if err := its.rewrite(m, Result{ID: m.ID, Status: Rejected, Errors: fields}, json.RawMessage(row.Body)); err != nil {
-				return nil, err
-			}
-			ids = append(ids, m.ID)
-			if m.Op == "create" {
-				queue = append(queue, m.Record)
-			} else if err := a.release(m.Record); err != nil { // on a record that is there, what waited behind it goes on
-				return nil, err
-			}
-		}
-	}
-	return ids, nil
-}
-
 // takeTheirs lets the server's value stand.
 func (d *decision) takeTheirs() error {
-	return d.audit("take_theirs", d.record.Get("yours"), d.record.Get("theirs"))
+	return d.audit("take_theirs", plain(d.record.Get("yours")), d.shown())
 }
 
 // takeOurs sets the worker's value now, by the rules for his own updates. The administrator chose between two values: when the
@@ -371,29 +321,30 @@ func (d *decision) takeOurs() error {
 	}
 	// A decision of today: not bounded by what the worker may reach.
 	a.received, a.skew, a.anyScope = d.now, 0, true
-	collection, id, field := d.record.GetString("collection"), d.record.GetString("record"), d.record.GetString("field")
-	value := func(name string) any { return plain(d.record.Get(name)) }
-	ours := value("yours")
+	m := Mutation{ID: d.record.Id, Op: "update", Collection: d.record.GetString("collection"), Record: d.record.GetString("record"), CapturedAt: hooks.Stored(d.now)}
+	field, ours := d.record.GetString("field"), plain(d.record.Get("yours"))
 	var present any
-	existing, err := d.tx.FindRecordById(collection, id)
+	existing, err := d.tx.FindRecordById(m.Collection, m.Record)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	if existing != nil {
-		present = plain(existing.Get(field))
-		shown := value("theirs")
-		if seen := value("present"); seen != nil {
-			shown = seen
-		}
-		if !same(present, shown) && !same(present, ours) {
+		present = presentValue(existing, field)
+		if !same(present, d.shown()) && (field == wholeRecord || !same(present, ours)) {
 			return refuseDecision("resolution", "value_changed", string(jsonOf(present)), "present", present)
 		}
 	}
-	m := Mutation{ID: d.record.Id, Op: "update", Collection: collection, Record: id, CapturedAt: hooks.Stored(d.now),
-		Changes: map[string]Change{field: {From: present, To: ours}}}
+	if field == wholeRecord {
+		m.Op = "delete"
+		if m.Rev, err = a.revOf(m.Collection, m.Record); err != nil {
+			return err
+		}
+	} else {
+		m.Changes = map[string]Change{field: {From: present, To: ours}}
+	}
 	var result Result
 	failed, fatal := atomically(d.tx, func(core.App) (err error) {
-		if result, err = a.settle(m, jsonRaw(m)); err != nil {
+		if result, err = a.settle(m, json.RawMessage(jsonOf(m))); err != nil {
 			return err
 		}
 		switch {
@@ -423,7 +374,25 @@ func (d *decision) takeOurs() error {
 	return d.audit("take_ours", present, ours)
 }
 
-func jsonRaw(v any) json.RawMessage { return json.RawMessage(jsonOf(v)) }
+// wholeRecord is the field of a conflict over a delete that was not done.
+const wholeRecord = "_"
+
+func presentValue(r *core.Record, field string) any {
+	if field == wholeRecord {
+		return plain(r.PublicExport())
+	}
+	return plain(r.Get(field))
+}
+
+// shown is the server's value that the administrator has before him.
+func (d *decision) shown() any {
+	for _, name := range []string{"present", "theirs_hidden", "theirs"} {
+		if v := plain(d.record.Get(name)); v != nil {
+			return v
+		}
+	}
+	return nil
+}
 
 // audit adds a line to the trail that nobody can change.
 func (d *decision) audit(action string, before, after any) error {

@@ -33,6 +33,7 @@ func Bind(app core.App, now hooks.Clock) {
 	bindFeed(app, now)
 	bindResolutions(app, now)
 	bindDevices(app, now)
+	bindRewrites(app, now)
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
 		if err := prepare(se.App, now); err != nil {
 			return err
