@@ -227,7 +227,7 @@ func (d *decision) replay() error {
 			return reject("_", "replay_waits")
 		}
 		if id == "" {
-			err = a.remember(m, a.hash(nil), result, raw)
+			err = a.remember(m, hashOf(a.user.Id, nil), result, raw)
 		} else {
 			err = a.settleWaiting(id, result, string(raw))
 		}
@@ -252,19 +252,15 @@ func (d *decision) replay() error {
 
 // ownLedger finds the id under which the ledger remembers this very body as refused; "" when that id stands for another body.
 func (a *applier) ownLedger(kept []byte) (string, error) {
-	body := map[string]any{}
-	if json.Unmarshal(kept, &body) != nil {
-		return "", nil
-	}
-	id, _ := body["id"].(string)
-	known, err := a.known(id)
-	if err != nil || known == nil || !bytes.Equal(known.Hash, a.hash(body)) {
+	s := read(a.user.Id, kept)
+	known, err := a.known(s.m.ID)
+	if err != nil || known == nil || !bytes.Equal(known.Hash, s.hash) {
 		return "", err
 	}
 	if known.Status != Rejected {
 		return "", hooks.Violation("resolution", "resolved_before")
 	}
-	return id, nil
+	return s.m.ID, nil
 }
 
 // drop says that a refused mutation will never be done: what waits for the record it would have made waits no longer.
