@@ -22,7 +22,9 @@ type Server struct {
 	jobs    chan *job
 	stop    chan struct{}
 	stopped chan struct{}
-	guard   guard // used by the writer only
+	guard   guard         // used by the writer only
+	files   sync.RWMutex  // held for reading while a picture's file is named by nobody yet, for writing by the sweep
+	uploads chan struct{} // a place for each picture in memory
 }
 
 // Bind attaches change capture to the app and the protocol's routes to its server. Domain rules are bound apart (hooks.Bind).
@@ -32,7 +34,8 @@ func Bind(app core.App, now hooks.Clock) {
 		if err := prepare(se.App, now); err != nil {
 			return err
 		}
-		s := &Server{app: se.App, now: now, jobs: make(chan *job), stop: make(chan struct{}), stopped: make(chan struct{})}
+		s := &Server{app: se.App, now: now, jobs: make(chan *job), stop: make(chan struct{}), stopped: make(chan struct{}),
+			uploads: make(chan struct{}, uploadsAtOnce)}
 		se.App.Store().Set(serverKey, s)
 		go s.runWriter()
 		var once sync.Once
@@ -87,7 +90,7 @@ func (s *Server) route(se *core.ServeEvent) {
 		if err := json.Unmarshal(body, &req); err != nil {
 			return nil, badRequest(err)
 		}
-		missing, err := s.missing(e.Auth, req.IDs)
+		missing, err := s.missing(e.Auth, &req)
 		return MissingResponse{missing}, err
 	}))
 }
@@ -175,7 +178,7 @@ func (s *Server) attachments(e *core.RequestEvent) error {
 	const room = 64 << 10 // for meta and the multipart frame
 	body := e.Request.Body
 	e.Request.Body = http.MaxBytesReader(nil, io.NopCloser(body), MaxAttachmentBytes+room)
-	if err := e.Request.ParseMultipartForm(MaxAttachmentBytes + room); err != nil {
+	if err := e.Request.ParseMultipartForm(room); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
 			drain(body)
@@ -195,6 +198,9 @@ func (s *Server) attachments(e *core.RequestEvent) error {
 		return s.fail(e, badRequest(err))
 	}
 	defer file.Close()
+	// It is in a temporary file by now: a slow phone keeps nobody waiting.
+	s.uploads <- struct{}{}
+	defer func() { <-s.uploads }()
 	data, err := io.ReadAll(file)
 	if err != nil {
 		return s.fail(e, badRequest(err))
