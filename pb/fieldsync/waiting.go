@@ -1,0 +1,275 @@
+package fieldsync
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/pocketbase/dbx"
+	"github.com/pocketbase/pocketbase/core"
+
+	"gangwan/hooks"
+)
+
+// awaitReferences finds the first named record that the server does not have.
+func (a *applier) awaitReferences(collection *core.Collection, values map[string]any, self string) error {
+	type ref struct{ field, collection, id string }
+	var refs []ref
+	for _, name := range sortedKeys(values) {
+		field := collection.Fields.GetByName(name)
+		for _, id := range referenced(field, values[name]) {
+			target, err := a.tx.FindCachedCollectionByNameOrId(field.(*core.RelationField).CollectionId)
+			if err != nil {
+				return err
+			}
+			refs = append(refs, ref{name, target.Name, id})
+		}
+	}
+	if collection.Name == "photos" {
+		owner, _ := values["collection"].(string)
+		if hooks.Forms[owner] == nil || owner == "photos" {
+			return reject("collection", "not_in_list")
+		}
+		id, _ := values["record"].(string)
+		refs = append(refs, ref{"record", owner, id})
+	}
+	for _, r := range refs {
+		if r.id == "" || r.id == self {
+			continue
+		}
+		var n int
+		if err := a.tx.DB().NewQuery("SELECT EXISTS (SELECT 1 FROM " + r.collection + " WHERE id = {:id})").Bind(dbx.Params{"id": r.id}).Row(&n); err != nil {
+			return err
+		}
+		if n == 1 {
+			continue
+		}
+		gone, err := a.gone(r.collection, r.id)
+		if err != nil {
+			return err
+		}
+		if gone {
+			return reject(r.field, "parent_missing")
+		}
+		return &waiting{r.id}
+	}
+	return nil
+}
+
+// waitsBehind tells whether an earlier mutation on the record still waits: they keep their order.
+func (a *applier) waitsBehind(m Mutation) (bool, error) {
+	var n int
+	err := a.tx.DB().NewQuery(`SELECT EXISTS (SELECT 1 FROM sync_deferred WHERE record = {:record} AND mutation != {:id} AND ({:place} = 0 OR position < {:place}))`).
+		Bind(dbx.Params{"record": m.Record, "id": m.ID, "place": a.place}).Row(&n)
+	return n != 0, err
+}
+
+// release applies what waited for a record that has just come, in the order it was received.
+func (a *applier) release(record string) error {
+	queue := []string{record}
+	for len(queue) > 0 {
+		var rows []struct {
+			Position int64  `db:"position"`
+			Mutation string `db:"mutation"`
+			User     string `db:"user"`
+			Device   string `db:"device"`
+			Body     string `db:"body"`
+			Skew     int64  `db:"skew_ms"`
+			Received string `db:"received_at"`
+		}
+		if err := a.tx.DB().NewQuery(`SELECT position, mutation, user, device, body, skew_ms, received_at FROM sync_deferred WHERE waits_for = {:id} ORDER BY position`).
+			Bind(dbx.Params{"id": queue[0]}).All(&rows); err != nil {
+			return err
+		}
+		queue = queue[1:]
+		for _, row := range rows {
+			user, err := a.tx.FindRecordById("users", row.User)
+			if err != nil {
+				return err
+			}
+			received, err := hooks.ParseTime(row.Received)
+			if err != nil {
+				return err
+			}
+			var m Mutation
+			if err := json.Unmarshal([]byte(row.Body), &m); err != nil {
+				return err
+			}
+			its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received, place: row.Position, resends: a.resends}
+			result, err := its.settle(m, json.RawMessage(row.Body))
+			if err != nil {
+				return err
+			}
+			if result.Status == Deferred {
+				continue // now for another record, in its old place
+			}
+			if err := a.settleWaiting(m.ID, result, row.Body); err != nil {
+				return err
+			}
+			queue = append(queue, m.Record) // what waited behind it goes on
+		}
+	}
+	return nil
+}
+
+func (a *applier) keepDeferred(m Mutation, raw json.RawMessage, waitsFor string) error {
+	_, err := a.tx.DB().NewQuery(`INSERT INTO sync_deferred (mutation, user, device, record, waits_for, body, skew_ms, received_at)
+		VALUES ({:mutation}, {:user}, {:device}, {:record}, {:waits}, {:body}, {:skew}, {:at})
+		ON CONFLICT (mutation) DO UPDATE SET waits_for = excluded.waits_for`).
+		Bind(dbx.Params{"mutation": m.ID, "user": a.user.Id, "device": a.device, "record": m.Record, "waits": waitsFor, "body": string(raw),
+			"skew": a.skew.Milliseconds(), "at": hooks.Stored(a.received)}).Execute()
+	return err
+}
+
+// settleWaiting ends the waiting of a mutation: from now on the ledger answers with its result.
+func (a *applier) settleWaiting(id string, result Result, body string) error {
+	if _, err := a.tx.DB().NewQuery(`DELETE FROM sync_deferred WHERE mutation = {:id}`).Bind(dbx.Params{"id": id}).Execute(); err != nil {
+		return err
+	}
+	raw, err := json.Marshal(result)
+	if err != nil {
+		return err
+	}
+	_, err = a.tx.DB().NewQuery(`UPDATE sync_mutations SET status = {:status}, seq = {:seq}, result = {:result}, body = {:body}, prev_rev = {:prev}, rev = {:rev} WHERE id = {:id}`).
+		Bind(dbx.Params{"status": result.Status, "seq": result.Seq, "result": string(raw), "body": keptBody(result, body), "prev": result.prev, "rev": result.rev(), "id": id}).Execute()
+	return err
+}
+
+// patience is how long a mutation waits for the record that it names.
+const patience = 30 * 24 * time.Hour
+
+// expireWaits refuses what has waited in vain for 30 days; the office keeps it whole and may replay it. In small batches, so
+// that pushes get their turn.
+func (s *Server) expireWaits() error {
+	for {
+		n := 0
+		err := s.write(100, func(tx core.App) error {
+			var old []string
+			if err := tx.DB().NewQuery(`SELECT mutation FROM sync_deferred WHERE received_at <= {:end} ORDER BY received_at LIMIT 100`).
+				Bind(dbx.Params{"end": hooks.Stored(s.now().Add(-patience))}).Column(&old); err != nil {
+				return err
+			}
+			n = len(old)
+			a := &applier{tx: tx}
+			for _, id := range old {
+				if _, err := a.giveUp(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil || n < 100 {
+			return err
+		}
+	}
+}
+
+// dropWaiting refuses what waits for a record that will never come, and what waits for that in turn.
+func (a *applier) dropWaiting(record string) error {
+	queue := []string{record}
+	for len(queue) > 0 {
+		var waiting []string
+		if err := a.tx.DB().NewQuery(`SELECT mutation FROM sync_deferred WHERE waits_for = {:id} ORDER BY position`).
+			Bind(dbx.Params{"id": queue[0]}).Column(&waiting); err != nil {
+			return err
+		}
+		queue = queue[1:]
+		for _, id := range waiting {
+			m, err := a.giveUp(id)
+			if err != nil {
+				return err
+			}
+			if m.Op == "create" {
+				queue = append(queue, m.Record)
+			}
+		}
+	}
+	return nil
+}
+
+// giveUp turns a waiting mutation into a refused one, parent_missing.
+func (a *applier) giveUp(id string) (Mutation, error) {
+	var row struct {
+		User   string `db:"user"`
+		Device string `db:"device"`
+		Body   string `db:"body"`
+		Skew   int64  `db:"skew_ms"`
+		At     string `db:"received_at"`
+	}
+	var m Mutation
+	if err := a.tx.DB().NewQuery(`SELECT user, device, body, skew_ms, received_at FROM sync_deferred WHERE mutation = {:id}`).Bind(dbx.Params{"id": id}).One(&row); err != nil {
+		return m, err
+	}
+	user, err := a.tx.FindRecordById("users", row.User)
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal([]byte(row.Body), &m); err != nil {
+		return m, err
+	}
+	received, err := hooks.ParseTime(row.At)
+	if err != nil {
+		return m, err
+	}
+	fields := reject("_", "parent_missing").fields
+	its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received}
+	if err := its.keepRejected(m, json.RawMessage(row.Body), fields); err != nil {
+		return m, err
+	}
+	return m, a.settleWaiting(id, Result{ID: id, Status: Rejected, Errors: fields}, row.Body)
+}
+
+// followMerged puts the survivor in the place of a merged record wherever values name one.
+func (a *applier) followMerged(collection *core.Collection, values map[string]any) error {
+	var n int
+	if err := a.tx.DB().NewQuery(`SELECT EXISTS (SELECT 1 FROM sync_merged)`).Row(&n); err != nil || n == 0 {
+		return err
+	}
+	survivor := func(of, id string) (string, error) {
+		for range 100 { // survivors may have been merged themselves
+			var next string
+			err := a.tx.DB().NewQuery(`SELECT survivor FROM sync_merged WHERE collection = {:collection} AND record = {:id}`).
+				Bind(dbx.Params{"collection": of, "id": id}).Row(&next)
+			if errors.Is(err, sql.ErrNoRows) {
+				return id, nil
+			}
+			if err != nil {
+				return "", err
+			}
+			id = next
+		}
+		return id, nil
+	}
+	for name, v := range values {
+		relation, ok := collection.Fields.GetByName(name).(*core.RelationField)
+		if !ok {
+			continue
+		}
+		target, err := a.tx.FindCachedCollectionByNameOrId(relation.CollectionId)
+		if err != nil {
+			return err
+		}
+		switch x := v.(type) {
+		case string:
+			if values[name], err = survivor(target.Name, x); err != nil {
+				return err
+			}
+		case []any:
+			followed := make([]any, len(x))
+			for i := range x {
+				if followed[i], err = survivor(target.Name, x[i].(string)); err != nil {
+					return err
+				}
+			}
+			values[name] = followed
+		}
+	}
+	owner, _ := values["collection"].(string)
+	if id, ok := values["record"].(string); ok && collection.Name == "photos" {
+		followed, err := survivor(owner, id)
+		values["record"] = followed
+		return err
+	}
+	return nil
+}
