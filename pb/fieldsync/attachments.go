@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/pocketbase/dbx"
@@ -30,9 +29,6 @@ const MaxMissing = 500
 // uploadsAtOnce bounds how many pictures are in memory at a time; the others stay on disk until it is their turn.
 const uploadsAtOnce = 4
 
-// pictureWaits is how long a picture waits for its record, and how long a refused one's bytes are kept.
-const pictureWaits = 30 * 24 * time.Hour
-
 // picture is a row of the ledger of attachments.
 type picture struct {
 	ID         string `db:"id"`
@@ -50,10 +46,13 @@ type picture struct {
 	Location   string `db:"location"`
 	ReceivedAt string `db:"received_at"`
 	SettledAt  string `db:"settled_at"`
+	// The revisions of the home record before and after the picture took its place; 0 while it has none.
+	PrevRev int64 `db:"prev_rev"`
+	Rev     int64 `db:"rev"`
 }
 
 // pictureColumns are the ledger's, in the order of its struct.
-const pictureColumns = `id, user, device, collection, record, field, sha256, bytes, file, status, errors, taken_at, location, received_at, settled_at`
+const pictureColumns = `id, user, device, collection, record, field, sha256, bytes, file, status, errors, taken_at, location, received_at, settled_at, prev_rev, rev`
 
 // home is the record and the file field that the picture belongs to.
 func (p *picture) home() (collection, record, field string) {
@@ -285,7 +284,8 @@ func (a *applier) judge(p *picture) error {
 		return err
 	}
 	// What counts is when the picture came, not when its record did.
-	its := &applier{tx: a.tx, user: a.user, device: p.Device, received: received}
+	its := *a
+	its.received = received
 	status, err := its.setPicture(p)
 	p.Status, p.Errors, p.SettledAt = status, "", hooks.Stored(a.received)
 	var rej *rejection
@@ -303,10 +303,10 @@ func errorsJSON(rej *rejection) string {
 
 func (a *applier) rememberPicture(p *picture) error {
 	_, err := a.tx.DB().NewQuery(`INSERT OR REPLACE INTO sync_attachments (` + pictureColumns + `) VALUES ({:id}, {:user}, {:device}, {:collection},
-		{:record}, {:field}, {:sha256}, {:bytes}, {:file}, {:status}, {:errors}, {:taken_at}, {:location}, {:received_at}, {:settled_at})`).
+		{:record}, {:field}, {:sha256}, {:bytes}, {:file}, {:status}, {:errors}, {:taken_at}, {:location}, {:received_at}, {:settled_at}, {:prev}, {:rev})`).
 		Bind(dbx.Params{"id": p.ID, "user": p.User, "device": p.Device, "collection": p.Collection, "record": p.Record, "field": p.Field,
 			"sha256": p.SHA256, "bytes": p.Bytes, "file": p.File, "status": p.Status, "errors": p.Errors, "taken_at": p.TakenAt,
-			"location": p.Location, "received_at": p.ReceivedAt, "settled_at": p.SettledAt}).Execute()
+			"location": p.Location, "received_at": p.ReceivedAt, "settled_at": p.SettledAt, "prev": p.PrevRev, "rev": p.Rev}).Execute()
 	return err
 }
 
@@ -372,37 +372,35 @@ func (a *applier) setPicture(p *picture) (Status, error) {
 			set["location"] = p.Location
 		}
 	}
+	if p.PrevRev, err = a.revOf(collection, id); err != nil {
+		return "", err
+	}
 	// Plain SQL: the field's own hooks would move files inside the transaction.
-	_, err = a.tx.DB().Update(collection, set, dbx.HashExp{"id": id}).Execute()
+	if _, err = a.tx.DB().Update(collection, set, dbx.HashExp{"id": id}).Execute(); err != nil {
+		return "", err
+	}
+	p.Rev, err = a.revOf(collection, id)
 	return Applied, err
 }
 
 // made tells whether the record was captured by the sender, on whichever device; one made in the console is anybody's who
 // shares its scope.
 func (a *applier) made(r *core.Record) (bool, error) {
-	var users []string
-	err := a.tx.DB().NewQuery(`SELECT user FROM devices WHERE id = {:device}`).Bind(dbx.Params{"device": r.GetString("device")}).Column(&users)
-	return len(users) == 0 || users[0] == a.user.Id, err
+	device := r.GetString("device")
+	if device == "" {
+		return true, nil
+	}
+	return a.isDeviceOfUser(device)
 }
 
 // belongs tells whether the photo's record names the picture's owner, or the one that the owner was merged into.
 func (a *applier) belongs(photo *core.Record, p *picture) (bool, error) {
+	owner := photo.GetString("record")
 	if photo.GetString("collection") != p.Collection {
 		return false, nil
 	}
-	for seen := []string{p.Record}; ; {
-		last := seen[len(seen)-1]
-		if photo.GetString("record") == last {
-			return true, nil
-		}
-		var next []string
-		err := a.tx.DB().NewQuery(`SELECT survivor FROM sync_merged WHERE collection = {:collection} AND record = {:record}`).
-			Bind(dbx.Params{"collection": p.Collection, "record": last}).Column(&next)
-		if err != nil || len(next) == 0 || slices.Contains(seen, next[0]) {
-			return false, err
-		}
-		seen = append(seen, next[0])
-	}
+	survivor, err := a.survivor(p.Collection, p.Record)
+	return owner == survivor, err
 }
 
 // placeWaitingPictures puts pictures that came before their record where they belong, also those whose waiting had ended:
@@ -438,17 +436,17 @@ var parentMissing = reject("_", "parent_missing")
 // expirePictures refuses the pictures that have waited 30 days for their record; it runs in a transaction of the writer.
 func expirePictures(tx core.App, now time.Time) error {
 	_, err := tx.DB().NewQuery(`UPDATE sync_attachments SET status = 'rejected', errors = {:errors}, settled_at = {:now}
-		WHERE status = 'deferred' AND received_at < {:before}`).
-		Bind(dbx.Params{"errors": errorsJSON(parentMissing), "now": hooks.Stored(now), "before": hooks.Stored(now.Add(-pictureWaits))}).Execute()
+		WHERE status = 'deferred' AND received_at <= {:end}`).
+		Bind(dbx.Params{"errors": errorsJSON(parentMissing), "now": hooks.Stored(now), "end": hooks.Stored(now.Add(-patience))}).Execute()
 	return err
 }
 
 // dropPictures refuses the pictures that wait for a record, or for a photo of it, when that record will not come; it runs
 // in a transaction of the writer.
-func dropPictures(tx core.App, record string, now time.Time) error {
-	_, err := tx.DB().NewQuery(`UPDATE sync_attachments SET status = 'rejected', errors = {:errors}, settled_at = {:now}
+func dropPictures(tx core.App, record string) error {
+	_, err := tx.DB().NewQuery(`UPDATE sync_attachments SET status = 'rejected', errors = {:errors}, settled_at = ` + clockNow + `
 		WHERE status = 'deferred' AND (id = {:record} OR record = {:record})`).
-		Bind(dbx.Params{"errors": errorsJSON(parentMissing), "now": hooks.Stored(now), "record": record}).Execute()
+		Bind(dbx.Params{"errors": errorsJSON(parentMissing), "record": record}).Execute()
 	return err
 }
 

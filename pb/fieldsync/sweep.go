@@ -35,7 +35,7 @@ func (s *Server) sweepOrphans() error {
 	now := s.now()
 	if err := s.write(1, func(tx core.App) error {
 		_, err := tx.DB().NewQuery(`UPDATE sync_attachments SET file = '' WHERE status = 'rejected' AND file != '' AND settled_at < {:before}`).
-			Bind(dbx.Params{"before": hooks.Stored(now.Add(-pictureWaits))}).Execute()
+			Bind(dbx.Params{"before": hooks.Stored(now.Add(-patience))}).Execute()
 		return err
 	}); err != nil {
 		return err
