@@ -329,15 +329,15 @@ func stripWebP(in []byte) (block []byte, join func([]byte) []byte, ok bool) {
 	if picture == nil {
 		return nil, nil, false
 	}
-	single, singleErr := webp.DecodeConfig(bytes.NewReader(riff(chunk{kind, picture})))
+	single, singleErr := webp.DecodeConfig(bytes.NewReader(webpFile(chunk{kind, picture})))
 	if singleErr != nil {
 		return nil, nil, false
 	}
 	if extended == nil {
-		return nil, func([]byte) []byte { return riff(chunk{kind, picture}) }, true
+		return nil, func([]byte) []byte { return webpFile(chunk{kind, picture}) }, true
 	}
 	// The canvas must not be smaller than the picture in it: it is the canvas whose size is judged.
-	canvas, canvasErr := webp.DecodeConfig(bytes.NewReader(riff(chunk{"VP8X", extended})))
+	canvas, canvasErr := webp.DecodeConfig(bytes.NewReader(webpFile(chunk{"VP8X", extended})))
 	if canvasErr != nil || canvas.Width != single.Width || canvas.Height != single.Height {
 		return nil, nil, false
 	}
@@ -356,7 +356,7 @@ func stripWebP(in []byte) (block []byte, join func([]byte) []byte, ok bool) {
 			flags[0] |= webpEXIF
 			chunks = append(chunks, chunk{"EXIF", tiff})
 		}
-		return riff(chunks...)
+		return webpFile(chunks...)
 	}, true
 }
 
@@ -366,8 +366,8 @@ type chunk struct {
 	body []byte
 }
 
-// riff puts a WebP file together.
-func riff(chunks ...chunk) []byte {
+// webpFile puts a WebP file together.
+func webpFile(chunks ...chunk) []byte {
 	out := []byte("RIFF\x00\x00\x00\x00WEBP")
 	for _, c := range chunks {
 		out = append(out, c.id...)
