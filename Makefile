@@ -39,8 +39,8 @@ bench: ## the long runs: pushes, imports, nights, rendering (minutes)
 	@$(MAKE) --no-print-directory bench-sync
 
 bench-sync: ## sync beside its rivals, in one table; make bench-sync ARGS=-short for a quick look
-	@mkdir -p bin/tmp
-	TMPDIR=$(CURDIR)/bin/tmp go test -run '^$$' -bench '^BenchmarkTargets$$' -benchtime 1x -timeout 60m $(ARGS) ./pb/fieldsync
+	@mkdir -p bin/.tmp
+	TMPDIR=$(CURDIR)/bin/.tmp go test -run '^$$' -bench '^BenchmarkTargets$$' -benchtime 1x -timeout 60m $(ARGS) ./pb/fieldsync
 
 bench-app: build pb/fieldapp/node_modules ## how long the app takes to start on a slow phone
 	cd pb/fieldapp && npx vitest run --project bench

@@ -93,7 +93,7 @@ var catalogue = map[string]string{
 	"not_in_list":           "不在可选范围内",
 	"too_long":              "内容过长",
 	"too_small":             "数值过小",
-	"too_big":               "数值过大",
+	"too_big":               "数值或文件过大",
 	"not_whole":             "请填写整数",
 	"bad_pattern":           "格式不对",
 	"unknown_reference":     "所引用的记录不存在",

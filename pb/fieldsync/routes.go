@@ -28,6 +28,8 @@ type Server struct {
 	guard   guard // used by the writer only
 	upkeep  upkeep
 	waiting atomic.Int64
+	files   sync.RWMutex  // held for reading while a picture's file is named by nobody yet, for writing by the sweep
+	uploads chan struct{} // a place for each picture in memory
 }
 
 // Bind attaches change capture to the app and the protocol's routes to its server. Domain rules are bound apart (hooks.Bind).
@@ -41,7 +43,8 @@ func Bind(app core.App, now hooks.Clock) {
 		if err := prepare(se.App, now); err != nil {
 			return err
 		}
-		s := &Server{app: se.App, now: now, jobs: make(chan *job), stop: make(chan struct{}), stopped: make(chan struct{})}
+		s := &Server{app: se.App, now: now, jobs: make(chan *job), stop: make(chan struct{}), stopped: make(chan struct{}),
+			uploads: make(chan struct{}, uploadsAtOnce)}
 		se.App.Store().Set(serverKey, s)
 		go s.runWriter()
 		var background sync.WaitGroup
@@ -111,7 +114,7 @@ func (s *Server) route(se *core.ServeEvent) {
 		if err := s.passBoundaries(req.Device, e.Auth, false); err != nil {
 			return nil, err
 		}
-		missing, err := s.missing(e.Auth, req.IDs)
+		missing, err := s.missing(e.Auth, &req)
 		return MissingResponse{missing}, err
 	}))
 }
@@ -206,7 +209,7 @@ func (s *Server) attachments(e *core.RequestEvent) error {
 	const room = 64 << 10 // for meta and the multipart frame
 	body := e.Request.Body
 	e.Request.Body = http.MaxBytesReader(nil, io.NopCloser(body), MaxAttachmentBytes+room)
-	if err := e.Request.ParseMultipartForm(MaxAttachmentBytes + room); err != nil {
+	if err := e.Request.ParseMultipartForm(room); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
 			drain(body)
@@ -226,6 +229,9 @@ func (s *Server) attachments(e *core.RequestEvent) error {
 		return s.fail(e, badRequest(err))
 	}
 	defer file.Close()
+	// It is in a temporary file by now: a slow phone keeps nobody waiting.
+	s.uploads <- struct{}{}
+	defer func() { <-s.uploads }()
 	data, err := io.ReadAll(file)
 	if err != nil {
 		return s.fail(e, badRequest(err))

@@ -140,9 +140,12 @@ func (a *applier) settleWaiting(id string, result Result, body string) error {
 // patience is how long a mutation waits for the record that it names.
 const patience = 30 * 24 * time.Hour
 
-// expireWaits refuses what has waited in vain for 30 days; the office keeps it whole and may replay it. In small batches, so
+// expireWaits refuses what has waited in vain for 30 days, pictures too; the office keeps it whole and may replay it. In small batches, so
 // that pushes get their turn.
 func (s *Server) expireWaits() error {
+	if err := s.write(1, func(tx core.App) error { return expirePictures(tx, s.now()) }); err != nil {
+		return err
+	}
 	for {
 		n := 0
 		err := s.write(100, func(tx core.App) error {
@@ -175,6 +178,9 @@ func (a *applier) dropWaiting(record string) error {
 		err := a.tx.DB().NewQuery(`SELECT mutation FROM sync_deferred WHERE waits_for = {:id} ORDER BY position LIMIT 1`).
 			Bind(dbx.Params{"id": queue[0]}).Row(&id)
 		if errors.Is(err, sql.ErrNoRows) {
+			if err := dropPictures(a.tx, queue[0]); err != nil {
+				return err
+			}
 			queue = queue[1:]
 			continue
 		}
@@ -235,21 +241,6 @@ func (a *applier) followMerged(collection *core.Collection, values map[string]an
 	if err := a.tx.DB().NewQuery(`SELECT EXISTS (SELECT 1 FROM sync_merged)`).Row(&n); err != nil || n == 0 {
 		return err
 	}
-	survivor := func(of, id string) (string, error) {
-		for range 100 { // survivors may have been merged themselves
-			var next string
-			err := a.tx.DB().NewQuery(`SELECT survivor FROM sync_merged WHERE collection = {:collection} AND record = {:id}`).
-				Bind(dbx.Params{"collection": of, "id": id}).Row(&next)
-			if errors.Is(err, sql.ErrNoRows) {
-				return id, nil
-			}
-			if err != nil {
-				return "", err
-			}
-			id = next
-		}
-		return id, nil
-	}
 	for name, v := range values {
 		relation, ok := collection.Fields.GetByName(name).(*core.RelationField)
 		if !ok {
@@ -261,13 +252,13 @@ func (a *applier) followMerged(collection *core.Collection, values map[string]an
 		}
 		switch x := v.(type) {
 		case string:
-			if values[name], err = survivor(target.Name, x); err != nil {
+			if values[name], err = a.survivor(target.Name, x); err != nil {
 				return err
 			}
 		case []any:
 			followed := make([]any, len(x))
 			for i := range x {
-				if followed[i], err = survivor(target.Name, x[i].(string)); err != nil {
+				if followed[i], err = a.survivor(target.Name, x[i].(string)); err != nil {
 					return err
 				}
 			}
@@ -276,9 +267,26 @@ func (a *applier) followMerged(collection *core.Collection, values map[string]an
 	}
 	owner, _ := values["collection"].(string)
 	if id, ok := values["record"].(string); ok && collection.Name == "photos" {
-		followed, err := survivor(owner, id)
+		followed, err := a.survivor(owner, id)
 		values["record"] = followed
 		return err
 	}
 	return nil
+}
+
+// survivor is the record in which one that was merged lives on; any other is its own.
+func (a *applier) survivor(collection, id string) (string, error) {
+	for range 100 { // survivors may have been merged themselves
+		var next string
+		err := a.tx.DB().NewQuery(`SELECT survivor FROM sync_merged WHERE collection = {:collection} AND record = {:id}`).
+			Bind(dbx.Params{"collection": collection, "id": id}).Row(&next)
+		if errors.Is(err, sql.ErrNoRows) {
+			return id, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		id = next
+	}
+	return id, nil
 }
