@@ -201,7 +201,7 @@ func (a *applier) placeWaitingPictures(record string) error {
 
 // missing tells which pictures the server does not have.
 func (s *Server) missing(user *core.Record, ids []string) ([]string, error) {
-	list, err := json.Marshal(ids)
+	list, err := json.Marshal(append([]string{}, ids...)) // none is [], not null, which SQL would take for one id
 	if err != nil {
 		return nil, err
 	}
