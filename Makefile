@@ -45,7 +45,10 @@ bench-sync: ## sync beside its rivals, in one table; make bench-sync ARGS=-short
 FUZZTIME ?= 5m
 fuzz-sync: ## search for bytes that the sync calls answer wrongly, each target for FUZZTIME (5m)
 	@for f in $$(go test -list '^Fuzz' ./pb/fieldsync | grep '^Fuzz'); do \
-		echo "== $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -timeout 0 ./pb/fieldsync || exit 1; done
+		echo "== $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzzminimizetime 20x -fuzztime $(FUZZTIME) -timeout 0 ./pb/fieldsync || exit 1; done
+
+kill: ## the server killed with -9 twenty times under 200 phones; make kill ARGS='-seed 7'
+	go test ./pb -run TestNothingAcknowledgedIsLostNorDoubledHoweverOftenTheServerIsKilled -count 1 -v -timeout 20m -args -kills 20 -clients 200 $(ARGS)
 
 bench-app: build pb/fieldapp/node_modules ## how long the app takes to start on a slow phone
 	cd pb/fieldapp && npx vitest run --project bench
