@@ -18,6 +18,7 @@ type chore struct {
 var chores = []chore{
 	{"compact", 10 * time.Minute, (*Server).compact},
 	{"expire_waits", time.Hour, (*Server).expireWaits},
+	{"sweep_orphans", 24 * time.Hour, (*Server).sweepOrphans},
 }
 
 // upkeep remembers when each chore last ran in this life of the process; each is due at its start.
