@@ -785,6 +785,9 @@ func (p *Phone) exchange(ctx context.Context, req fieldsync.PushRequest, sent []
 			return fmt.Errorf("push: result %d is of another mutation", i)
 		}
 		p.settle(sent[i], r)
+		if e := sent[i]; e.state != answered && !slices.Contains(p.entries, e) {
+			p.add(e) // taken once, and not by the restored server: it is unsettled work again
+		}
 		p.remember(sent[i], r.Status, req.SentAt, out.ServerTime)
 	}
 	p.tidy()
