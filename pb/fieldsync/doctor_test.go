@@ -68,7 +68,9 @@ func TestTheDoctorNamesAndMendsWhateverPlainSQLBreaks(t *testing.T) {
 		{"the clock", func(d *district) { d.sql(`DELETE FROM sync_clock`) }, []string{"clock_missing"}},
 		{"the epoch", func(d *district) { d.sql(`DELETE FROM sync_state WHERE key = 'epoch'`) }, []string{"epoch_missing"}},
 		{"the epoch, emptied", func(d *district) { d.sql(`UPDATE sync_state SET value = '' WHERE key = 'epoch'`) }, []string{"epoch_missing"}},
-		{"a worker's grids", func(d *district) { d.blindly(`UPDATE users SET scope_grids = '["grid20000000000"]' WHERE name = 'worker1'`) }, []string{"membership_differs"}},
+		{"a worker's grids", func(d *district) {
+			d.blindly(`UPDATE users SET scope_grids = '["grid20000000000"]' WHERE name = 'worker1'`)
+		}, []string{"membership_differs"}},
 		{"an enterprise moved behind the back of everybody", func(d *district) {
 			d.blindly(`UPDATE enterprises SET grid = 'grid20000000000' WHERE id = 'ent100000000000'`)
 		}, []string{"scope_differs"}},
