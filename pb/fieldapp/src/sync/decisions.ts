@@ -3,7 +3,7 @@ import { giveUp } from './outbox'
 
 /**
  * Takes out of the queue what the office has decided about, and notes the decision for the worker. The server tells it by the records that
- * it keeps of refusals and conflicts; call it in the transaction that stores them, at the end of a pull.
+ * it keeps of refusals and conflicts; call it at the end of a pull, in its transaction.
  * @param now as PocketBase stores it
  */
 export async function settleDecided(db: Database, now: string): Promise<void> {
@@ -17,9 +17,14 @@ export async function settleDecided(db: Database, now: string): Promise<void> {
       const r = decided.get(`${e.mutation}.`)
       if (!r) continue
       await db.decisions.put({ ...note(r), id: e.mutation, collection: e.collection, record: e.record, field: '', data: e.shown })
-      // Taken in by the office it comes with the pulls; given up, nothing may wait for it here either.
-      if (r.fields.resolution === 'drop') await giveUp(db, e)
-      else await db.outbox.delete(e.order)
+      if (r.fields.resolution === 'drop') {
+        await giveUp(db, e) // nothing may wait for it here either
+        continue
+      }
+      // Taken in by the office it comes with the pulls. A restore undoes what the office did: then it is sent again as it was.
+      const { order, mutation, op, collection, record, captured_at, body, size, shown } = e
+      await db.kept.put({ order, mutation, op, collection, record, captured_at, body, size, shown, ...e.clocks ?? { sent_at: '', server_time: '' }, status: 'conflict', seq: 0, told: [] })
+      await db.outbox.delete(order)
     }
   }
   if (conflicts.length) {

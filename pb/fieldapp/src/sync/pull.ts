@@ -39,7 +39,7 @@ export class Pull {
   /** Stores a page and its cursor together; returns whether it was the last. */
   private take(asked: string | null, page: Page): Promise<boolean> {
     const { db } = this
-    return roomy(db, () => db.transaction('rw', [db.records, db.outbox, db.pictures, db.bytes, db.conflicts, db.decisions, db.meta], async () => {
+    return roomy(db, () => db.transaction('rw', [db.records, db.outbox, db.kept, db.pictures, db.bytes, db.conflicts, db.decisions, db.meta], async () => {
       const at = await db.read('pull')
       if (asked !== at.cursor) return false // an answer to a cursor no longer ours
       if (page.reset || asked === null) Object.assign(at, { full: true, round: at.round + 1 })
