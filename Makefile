@@ -4,7 +4,7 @@ BIN := bin/gangwan
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ARGS ?=
 
-.PHONY: help build app demo test generate oracle bench bench-app lint screenshots
+.PHONY: help build app demo test generate oracle bench bench-sync bench-app lint screenshots
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -35,7 +35,12 @@ oracle: ## compute a published run again by the oracle: make oracle DIR=./demo_d
 
 bench: ## the long runs: pushes, imports, nights, rendering (minutes)
 	go test -run '^$$' -bench . -benchtime 1x ./pipeline ./reports
-	go test -run '^$$' -bench . -benchtime 20000x ./pb/fieldsync ./pb/registry
+	go test -run '^$$' -bench . -benchtime 20000x ./pb/registry
+	@$(MAKE) --no-print-directory bench-sync
+
+bench-sync: ## sync beside its rivals, in one table; make bench-sync ARGS=-short for a quick look
+	@mkdir -p bin/tmp
+	TMPDIR=$(CURDIR)/bin/tmp go test -run '^$$' -bench '^BenchmarkTargets$$' -benchtime 1x -timeout 60m $(ARGS) ./pb/fieldsync
 
 bench-app: build pb/fieldapp/node_modules ## how long the app takes to start on a slow phone
 	cd pb/fieldapp && npx vitest run --project bench

@@ -15,7 +15,7 @@ func merge(changes map[string]Change, server map[string]any) (set map[string]any
 		case same(present, c.From):
 			set[field] = c.To
 		default:
-			conflicts[field] = FieldConflict{Yours: c.To, Theirs: present}
+			conflicts[field] = FieldConflict{Yours: c.To, Theirs: &present}
 		}
 	}
 	return set, conflicts

@@ -94,10 +94,10 @@ func (a *applier) remember(m Mutation, hash []byte, r Result, body json.RawMessa
 	if err != nil {
 		return err
 	}
-	_, err = a.tx.DB().NewQuery(`INSERT INTO sync_mutations (id, device, hash, record, status, seq, result, body, received_at)
-		VALUES ({:id}, {:device}, {:hash}, {:record}, {:status}, {:seq}, {:result}, {:body}, {:at})`).
+	_, err = a.tx.DB().NewQuery(`INSERT INTO sync_mutations (id, device, hash, record, status, seq, result, body, received_at, prev_rev, rev)
+		VALUES ({:id}, {:device}, {:hash}, {:record}, {:status}, {:seq}, {:result}, {:body}, {:at}, {:prev}, {:rev})`).
 		Bind(dbx.Params{"id": m.ID, "device": a.device, "hash": hash, "record": m.Record, "status": r.Status, "seq": r.Seq,
-			"result": string(raw), "body": keptBody(r, string(body)), "at": hooks.Stored(a.received)}).Execute()
+			"result": string(raw), "body": keptBody(r, string(body)), "at": hooks.Stored(a.received), "prev": r.prev, "rev": r.rev()}).Execute()
 	return err
 }
 

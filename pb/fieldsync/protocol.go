@@ -72,7 +72,8 @@ type Change struct {
 	To   any `json:"to"`
 }
 
-// Mutation is one thing done on a device. Data goes with create, Changes with update, Rev with delete.
+// Mutation is one thing done on a device. Data goes with create, Changes with update, Rev with delete. AppliedSeq, SentAt and
+// ServerTime come with what is sent again after a restore: where it stood in the life before, and the clocks of that exchange.
 type Mutation struct {
 	ID         string            `json:"id"`
 	Op         string            `json:"op"`
@@ -83,6 +84,9 @@ type Mutation struct {
 	Changes    map[string]Change `json:"changes,omitempty"`
 	Rev        int64             `json:"rev,omitempty"`
 	Replaces   string            `json:"replaces,omitempty"`
+	AppliedSeq int64             `json:"applied_seq,omitempty"`
+	SentAt     string            `json:"sent_at,omitempty"`
+	ServerTime string            `json:"server_time,omitempty"`
 }
 
 // PushRequest carries mutations in the order made. They stay raw: a bad one is rejected alone and kept whole.
@@ -101,10 +105,11 @@ type RecordRev struct {
 	Rev int64  `json:"rev"`
 }
 
-// FieldConflict holds both values; Theirs is left out where the user may not see it.
+// FieldConflict holds both values; Theirs is left out where the user may not see it. A delete that was not done has the one
+// conflict "_".
 type FieldConflict struct {
-	Yours  any `json:"yours"`
-	Theirs any `json:"theirs,omitempty"`
+	Yours  any  `json:"yours"`
+	Theirs *any `json:"theirs,omitempty"`
 }
 
 // Result is what became of one mutation.
@@ -117,6 +122,16 @@ type Result struct {
 	Conflicts map[string]FieldConflict `json:"conflicts,omitempty"`
 	Errors    hooks.FieldErrors        `json:"errors,omitempty"`
 	Ignored   []string                 `json:"ignored,omitempty"`
+
+	prev int64 // the record's revision before
+}
+
+// rev is the record's revision after; 0 when nothing was done to it.
+func (r Result) rev() int64 {
+	if r.Record == nil {
+		return 0
+	}
+	return r.Record.Rev
 }
 
 // PushResponse has one result a mutation, in the same order.

@@ -115,6 +115,11 @@ func (s *Server) push(user *core.Record, req *PushRequest) (*PushResponse, error
 		if err := s.guard.check(tx.DB()); err != nil {
 			return err
 		}
+		// As of this very transaction: a grid won or lost a moment ago counts.
+		user, err := tx.FindRecordById("users", user.Id)
+		if err != nil {
+			return refuse(http.StatusUnauthorized, "unauthorized")
+		}
 		device, err := registerDevice(tx, user, DeviceInfo{ID: req.Device})
 		if err != nil {
 			return err
@@ -135,7 +140,11 @@ func (s *Server) push(user *core.Record, req *PushRequest) (*PushResponse, error
 		if err := noteContact(tx, req.Device, received, skew, req.Pending, ""); err != nil {
 			return err
 		}
-		a := &applier{tx: tx, user: user, device: req.Device, skew: skew, received: received}
+		resends, err := resending(tx.DB(), received)
+		if err != nil {
+			return err
+		}
+		a := &applier{tx: tx, user: user, device: req.Device, skew: skew, received: received, resends: resends}
 		resp.Epoch, resp.Results = epoch, make([]Result, 0, len(req.Mutations))
 		for _, raw := range req.Mutations {
 			r, err := a.apply(raw)

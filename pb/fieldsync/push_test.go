@@ -127,7 +127,7 @@ func TestTwoPhonesEditingOneFieldKeepTheServersValueAndBothAreKept(t *testing.T)
 	expect(t, edit(p, "phone", "13900000001", "13911111111"), Applied, "")
 	r := edit(q, "phone", "13900000001", "13922222222")
 	expect(t, r, Conflict, "")
-	if r.Conflicts["phone"].Theirs != "13911111111" || r.Conflicts["phone"].Yours != "13922222222" {
+	if *r.Conflicts["phone"].Theirs != "13911111111" || r.Conflicts["phone"].Yours != "13922222222" {
 		t.Fatalf("%+v", r.Conflicts)
 	}
 	expect(t, edit(q, "contact", "", "老张"), Applied, "")

@@ -2,6 +2,7 @@ package fieldsync
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
@@ -37,23 +38,48 @@ func validJSON(raw []byte) []byte {
 	return quoted
 }
 
-func (a *applier) keepConflicts(m Mutation, conflicts map[string]FieldConflict) error {
+// keepConflicts keeps both values of each field. What the sender may not see now, by role or because the record has left his
+// scopes, is kept for the office alone and leaves the answer.
+func (a *applier) keepConflicts(m Mutation, result *Result) error {
 	collection, err := a.tx.FindCachedCollectionByNameOrId("sync_conflicts")
 	if err != nil {
 		return err
 	}
-	for _, field := range sortedKeys(conflicts) {
+	seen, err := a.sees(m)
+	if err != nil {
+		return err
+	}
+	hidden := hooks.HiddenFrom(a.user.GetString("role"), m.Collection)
+	for _, field := range sortedKeys(result.Conflicts) {
+		c := result.Conflicts[field]
 		r := core.NewRecord(collection)
 		a.head(r, m)
 		r.Set("field", field)
-		r.Set("yours", jsonOf(conflicts[field].Yours))
-		r.Set("theirs", jsonOf(conflicts[field].Theirs))
+		r.Set("yours", jsonOf(c.Yours))
+		if !seen || slices.Contains(hidden, field) || field == "_" {
+			r.Set("theirs_hidden", jsonOf(c.Theirs))
+			result.Conflicts[field] = FieldConflict{Yours: c.Yours}
+		} else {
+			r.Set("theirs", jsonOf(c.Theirs))
+		}
 		r.Set("status", "open")
 		if err := a.tx.Save(r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sees tells whether the sender may read the record now: a write may be taken for a scope that has ended since.
+func (a *applier) sees(m Mutation) (bool, error) {
+	if a.user.GetBool("must_change_password") {
+		return false, nil
+	}
+	r, err := a.tx.FindRecordById(m.Collection, m.Record)
+	if err != nil {
+		return false, err
+	}
+	return overlaps(hooks.UserScopes(a.user), hooks.RecordScopes(r)), nil
 }
 
 func jsonOf(v any) types.JSONRaw {
@@ -106,10 +132,7 @@ func (a *applier) replaceable(id string) (*ledger, error) {
 	if err != nil || old == nil {
 		return nil, err
 	}
-	var n int
-	err = a.tx.DB().NewQuery(`SELECT EXISTS (SELECT 1 FROM devices WHERE id = {:device} AND user = {:user})`).
-		Bind(dbx.Params{"device": old.Device, "user": a.user.Id}).Row(&n)
-	if err != nil || n == 0 {
+	if own, err := a.isDeviceOfUser(old.Device); err != nil || !own {
 		return nil, err
 	}
 	return old, nil

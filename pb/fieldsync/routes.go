@@ -28,6 +28,7 @@ type Server struct {
 // Bind attaches change capture to the app and the protocol's routes to its server. Domain rules are bound apart (hooks.Bind).
 func Bind(app core.App, now hooks.Clock) {
 	bindFeed(app, now)
+	bindRewrites(app, now)
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
 		if err := prepare(se.App, now); err != nil {
 			return err

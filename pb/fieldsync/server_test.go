@@ -3,9 +3,14 @@ package fieldsync
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,26 +29,141 @@ type district struct {
 	app   core.App
 	url   string
 	time  time.Time
+	clock func() time.Time // a clock that runs, in place of time
 	seed  byte
 	users map[string]*core.Record
 }
 
+// template is the data folder of a small district, made once: migrating and hashing passwords for every test would take
+// longer than the tests themselves.
+var template = sync.OnceValues(func() (files map[string][]byte, err error) {
+	dir, err := os.MkdirTemp("", "district")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	b := &builder{now: func() time.Time { return dayOne }}
+	if b.app, err = boot(dir); err != nil {
+		return nil, err
+	}
+	if err := b.app.RunAllMigrations(); err != nil {
+		return nil, err
+	}
+	hooks.Bind(b.app, b.now)
+	bindFeed(b.app, b.now)
+	if err := prepare(b.app, b.now); err != nil {
+		return nil, err
+	}
+	street := b.save("areas", map[string]any{"code": "500101001", "name": "高笋塘街道", "kind": "street"})
+	community := b.save("areas", map[string]any{"code": "500101001001", "name": "王家坡社区", "kind": "community", "parent": street})
+	b.save("banks", map[string]any{"id": "banka0000000000", "name": "甲银行", "kind": "bank"})
+	b.save("banks", map[string]any{"id": "bankb0000000000", "name": "乙银行", "kind": "bank"})
+	b.save("harbours", map[string]any{"id": "harbour1000000a", "number": "001", "name": "高笋塘港湾", "kind": "street", "host_bank": "banka0000000000", "area": street})
+	b.save("harbours", map[string]any{"id": "harbour2000000a", "number": "002", "name": "商圈港湾", "kind": "business_circle", "host_bank": "banka0000000000"})
+	b.save("grids", map[string]any{"id": "grid10000000000", "name": "第一网格", "area": community, "harbour": "harbour1000000a"})
+	b.save("grids", map[string]any{"id": "grid20000000000", "name": "第二网格", "area": community, "harbour": "harbour2000000a"})
+	user := func(name string, values map[string]any) string {
+		values["name"], values["email"], values["password"] = name, name+"@example.com", "password123"
+		return b.save("users", values)
+	}
+	worker1, worker2 := user("worker1", map[string]any{"role": "grid_worker"}), user("worker2", map[string]any{"role": "grid_worker"})
+	user("counter", map[string]any{"role": "harbour_staff", "harbour": "harbour1000000a"})
+	user("deskA", map[string]any{"role": "bank", "bank": "banka0000000000"})
+	user("deskB", map[string]any{"role": "bank", "bank": "bankb0000000000"})
+	b.save("assignments", map[string]any{"user": worker1, "grid": "grid10000000000"})
+	b.save("assignments", map[string]any{"user": worker2, "grid": "grid20000000000"})
+	b.save("enterprises", map[string]any{"id": "ent100000000000", "name": "重庆小面馆", "grid": "grid10000000000", "phone": "13900000001"})
+	b.save("enterprises", map[string]any{"id": "ent200000000000", "name": "三峡五金店", "grid": "grid20000000000", "phone": "13900000002"})
+	if err := errors.Join(b.err, b.app.ResetBootstrapState()); err != nil {
+		return nil, err
+	}
+	files = map[string][]byte{}
+	for _, name := range []string{"data.db", "auxiliary.db"} {
+		if files[name], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+})
+
+// builder saves the template's records and keeps the first error.
+type builder struct {
+	app core.App
+	now hooks.Clock
+	err error
+}
+
+func (b *builder) save(collection string, values map[string]any) (id string) {
+	if b.err != nil {
+		return ""
+	}
+	r, err := newRecord(b.app, collection, values)
+	if err == nil {
+		err = b.app.Save(r)
+	}
+	if err != nil {
+		b.err = fmt.Errorf("%s %v: %w", collection, values, err)
+		return ""
+	}
+	return r.Id
+}
+
+func newRecord(app core.App, collection string, values map[string]any) (*core.Record, error) {
+	c, err := app.FindCachedCollectionByNameOrId(collection)
+	if err != nil {
+		return nil, err
+	}
+	r := core.NewRecord(c)
+	for k, v := range values {
+		r.Set(k, v)
+	}
+	return r, nil
+}
+
+var dayOne = time.Date(2026, 9, 1, 1, 0, 0, 0, time.UTC)
+
+func boot(dir string) (core.App, error) {
+	app := core.NewBaseApp(core.BaseAppConfig{DataDir: dir, DBConnect: Connect})
+	return app, app.Bootstrap()
+}
+
 func newDistrict(t testing.TB) *district {
 	t.Helper()
-	d := &district{t: t, time: time.Date(2026, 9, 1, 1, 0, 0, 0, time.UTC), users: map[string]*core.Record{}}
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: t.TempDir(), DBConnect: Connect})
-	if err := app.Bootstrap(); err != nil {
+	files, err := template()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := app.RunAllMigrations(); err != nil {
+	dir := t.TempDir()
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := &district{t: t, time: dayOne, users: map[string]*core.Record{}}
+	d.serve(dir)
+	users, err := d.app.FindAllRecords("users")
+	if err != nil {
 		t.Fatal(err)
+	}
+	for _, u := range users {
+		d.users[u.GetString("name")] = u
+	}
+	return d
+}
+
+// serve opens the data folder and answers HTTP until the test ends.
+func (d *district) serve(dir string) {
+	d.t.Helper()
+	app, err := boot(dir)
+	if err != nil {
+		d.t.Fatal(err)
 	}
 	d.app = app
 	hooks.Bind(app, d.now)
 	Bind(app, d.now)
 	routes, err := apis.NewRouter(app)
 	if err != nil {
-		t.Fatal(err)
+		d.t.Fatal(err)
 	}
 	serve := &core.ServeEvent{App: app, Router: routes}
 	var mux http.Handler
@@ -51,47 +171,30 @@ func newDistrict(t testing.TB) *district {
 		mux, err = (*router.Router[*core.RequestEvent])(e.Router).BuildMux()
 		return err
 	}); err != nil {
-		t.Fatal(err)
+		d.t.Fatal(err)
 	}
 	server := httptest.NewServer(mux)
 	d.url = server.URL
-	t.Cleanup(func() {
+	d.t.Cleanup(func() {
 		server.Close()
 		_ = app.OnTerminate().Trigger(&core.TerminateEvent{App: app}, func(*core.TerminateEvent) error { return app.ResetBootstrapState() })
 	})
-	street := d.save("areas", map[string]any{"code": "500101001", "name": "高笋塘街道", "kind": "street"})
-	community := d.save("areas", map[string]any{"code": "500101001001", "name": "王家坡社区", "kind": "community", "parent": street.Id})
-	bankA := d.save("banks", map[string]any{"id": "banka0000000000", "name": "甲银行", "kind": "bank"})
-	d.save("banks", map[string]any{"id": "bankb0000000000", "name": "乙银行", "kind": "bank"})
-	d.save("harbours", map[string]any{"id": "harbour1000000a", "number": "001", "name": "高笋塘港湾", "kind": "street", "host_bank": bankA.Id, "area": street.Id})
-	d.save("harbours", map[string]any{"id": "harbour2000000a", "number": "002", "name": "商圈港湾", "kind": "business_circle", "host_bank": bankA.Id})
-	d.save("grids", map[string]any{"id": "grid10000000000", "name": "第一网格", "area": community.Id, "harbour": "harbour1000000a"})
-	d.save("grids", map[string]any{"id": "grid20000000000", "name": "第二网格", "area": community.Id, "harbour": "harbour2000000a"})
-	d.user("worker1", map[string]any{"role": "grid_worker"})
-	d.user("worker2", map[string]any{"role": "grid_worker"})
-	d.user("counter", map[string]any{"role": "harbour_staff", "harbour": "harbour1000000a"})
-	d.user("deskA", map[string]any{"role": "bank", "bank": "banka0000000000"})
-	d.user("deskB", map[string]any{"role": "bank", "bank": "bankb0000000000"})
-	d.assign("worker1", "grid10000000000", "", "")
-	d.assign("worker2", "grid20000000000", "", "")
-	d.save("enterprises", map[string]any{"id": "ent100000000000", "name": "重庆小面馆", "grid": "grid10000000000", "phone": "13900000001"})
-	d.save("enterprises", map[string]any{"id": "ent200000000000", "name": "三峡五金店", "grid": "grid20000000000", "phone": "13900000002"})
-	return d
 }
 
-func (d *district) now() time.Time { return d.time }
+func (d *district) now() time.Time {
+	if d.clock != nil {
+		return d.clock()
+	}
+	return d.time
+}
 
 func (d *district) save(collection string, values map[string]any) *core.Record {
 	d.t.Helper()
-	c, err := d.app.FindCollectionByNameOrId(collection)
+	r, err := newRecord(d.app, collection, values)
+	if err == nil {
+		err = d.app.Save(r)
+	}
 	if err != nil {
-		d.t.Fatal(err)
-	}
-	r := core.NewRecord(c)
-	for k, v := range values {
-		r.Set(k, v)
-	}
-	if err := d.app.Save(r); err != nil {
 		d.t.Fatalf("%s %v: %v", collection, values, err)
 	}
 	return r

@@ -23,6 +23,8 @@ type applier struct {
 	received time.Time
 	// place is the mutation's place among those that wait; 0: it has just come, behind all of them.
 	place int64
+	// resends: what was applied before a restore may come again, with the clocks and the seq it had then.
+	resends bool
 }
 
 // rejection stops a mutation: it broke a rule, and is kept whole.
@@ -51,7 +53,7 @@ func (a *applier) settle(m Mutation, raw json.RawMessage) (Result, error) {
 	switch {
 	case err == nil:
 		if result.Status == Conflict {
-			err = a.keepConflicts(m, result.Conflicts)
+			err = a.keepConflicts(m, &result)
 		}
 	case errors.As(err, &wait):
 		result = Result{ID: m.ID, Status: Deferred}
@@ -70,7 +72,7 @@ func (a *applier) settle(m Mutation, raw json.RawMessage) (Result, error) {
 	if err != nil {
 		return result, err
 	}
-	if m.Replaces != "" && result.Status != Deferred {
+	if m.Replaces != "" {
 		err = a.markReplaced(m)
 	}
 	return result, err
@@ -79,12 +81,10 @@ func (a *applier) settle(m Mutation, raw json.RawMessage) (Result, error) {
 // try applies a mutation or says with an error why not.
 func (a *applier) try(m Mutation, result *Result) error {
 	form := hooks.Forms[m.Collection]
-	if form == nil || (m.Op != "create" && m.Op != "update") {
+	if form == nil || !sensible(m) {
 		return reject("_", "bad_mutation")
 	}
-	if m.Op == "create" && (!hooks.IsDeviceID(m.Record) || m.Data == nil) || m.Op == "update" && (m.Record == "" || m.Changes == nil) {
-		return reject("_", "bad_mutation")
-	}
+	a = a.asOf(m)
 	captured, err := hooks.ParseTime(m.CapturedAt)
 	if err != nil {
 		return reject("captured_at", "bad_mutation")
@@ -94,11 +94,7 @@ func (a *applier) try(m Mutation, result *Result) error {
 			return err
 		}
 	}
-	// The device's clock is set right by its skew; nothing is captured later than received.
-	captured = captured.Add(-a.skew)
-	if captured.After(a.received) {
-		captured = a.received
-	}
+	captured = a.corrected(captured)
 	collection, err := a.tx.FindCachedCollectionByNameOrId(m.Collection)
 	if err != nil {
 		return err
@@ -113,13 +109,44 @@ func (a *applier) try(m Mutation, result *Result) error {
 			return err
 		}
 		if gone {
+			if done, err := a.settledByDelete(m); err != nil || done {
+				result.Status = Applied
+				return errors.Join(err, a.stamp(result, m.Collection, m.Record))
+			}
 			return reject("_", "record_gone")
 		}
+	} else if result.prev, err = a.revOf(m.Collection, m.Record); err != nil {
+		return err
 	}
-	if m.Op == "create" {
+	switch m.Op {
+	case "create":
 		return a.create(m, form, collection, existing, captured, result)
+	case "update":
+		return a.update(m, form, collection, existing, captured, result)
 	}
-	return a.update(m, form, collection, existing, captured, result)
+	return a.delete(m, form, existing, captured, result)
+}
+
+// sensible tells whether a mutation has what its op needs.
+func sensible(m Mutation) bool {
+	switch m.Op {
+	case "create":
+		return hooks.IsDeviceID(m.Record) && m.Data != nil
+	case "update":
+		return m.Record != "" && m.Changes != nil
+	case "delete":
+		return m.Record != "" && m.Rev >= 0
+	}
+	return false
+}
+
+// corrected sets a time of the device's clock right by its skew; nothing is captured later than received.
+func (a *applier) corrected(captured time.Time) time.Time {
+	captured = captured.Add(-a.skew)
+	if captured.After(a.received) {
+		return a.received
+	}
+	return captured
 }
 
 func (a *applier) create(m Mutation, form *hooks.Form, collection *core.Collection, existing *core.Record, captured time.Time, result *Result) error {
@@ -149,10 +176,13 @@ func (a *applier) create(m Mutation, form *hooks.Form, collection *core.Collecti
 			return reject("_", "record_exists")
 		}
 		result.Status = Applied
-		return a.stamp(result, existing)
+		return a.stamp(result, m.Collection, m.Record)
 	}
 	if !slices.Contains(form.Writers, role) {
 		return reject("_", "role_not_allowed")
+	}
+	if err := a.followMerged(collection, values); err != nil {
+		return err
 	}
 	if err := a.awaitReferences(collection, values, m.Record); err != nil {
 		return err
@@ -180,7 +210,7 @@ func (a *applier) create(m Mutation, form *hooks.Form, collection *core.Collecti
 		return err
 	}
 	result.Status = Applied
-	return a.stamp(result, r)
+	return a.stamp(result, m.Collection, m.Record)
 }
 
 func (a *applier) update(m Mutation, form *hooks.Form, collection *core.Collection, existing *core.Record, captured time.Time, result *Result) error {
@@ -198,7 +228,6 @@ func (a *applier) update(m Mutation, form *hooks.Form, collection *core.Collecti
 		return reject("_", "out_of_scope")
 	}
 	role := a.user.GetString("role")
-	hidden := hooks.HiddenFrom(role, m.Collection)
 	froms, tos := map[string]any{}, map[string]any{}
 	for _, name := range sortedKeys(m.Changes) {
 		f := form.Field(name)
@@ -211,6 +240,9 @@ func (a *applier) update(m Mutation, form *hooks.Form, collection *core.Collecti
 	if err := checkTypes(collection, tos); err != nil {
 		return err
 	}
+	if err := a.followMerged(collection, tos); err != nil {
+		return err
+	}
 	if err := a.awaitReferences(collection, tos, m.Record); err != nil {
 		return err
 	}
@@ -220,6 +252,11 @@ func (a *applier) update(m Mutation, form *hooks.Form, collection *core.Collecti
 		server[name] = plain(existing.Get(name))
 	}
 	set, conflicts := merge(changes, server)
+	if m.AppliedSeq > 0 {
+		if err := a.settleBySeq(m, conflicts, set); err != nil {
+			return err
+		}
+	}
 	if len(set) > 0 {
 		for name, v := range set {
 			existing.Set(name, v)
@@ -231,20 +268,133 @@ func (a *applier) update(m Mutation, form *hooks.Form, collection *core.Collecti
 			return err
 		}
 	}
+	if err := a.noteRewritten(m, changes, conflicts); err != nil {
+		return err
+	}
 	result.Status = Applied
 	if len(conflicts) > 0 {
-		result.Status, result.Conflicts = Conflict, map[string]FieldConflict{}
-		for name, c := range conflicts {
-			if slices.Contains(hidden, name) {
-				c.Theirs = nil
-			}
-			result.Conflicts[name] = c
-		}
+		result.Status, result.Conflicts = Conflict, conflicts
 	}
-	return a.stamp(result, existing)
+	return a.stamp(result, m.Collection, m.Record)
 }
 
-func (a *applier) context() context.Context { return hooks.WithActor(context.Background(), a.user) }
+// delete removes a record of the user's own that nothing refers to and nobody else has touched since the device saw it.
+func (a *applier) delete(m Mutation, form *hooks.Form, existing *core.Record, captured time.Time, result *Result) error {
+	if existing == nil {
+		return &waiting{m.Record}
+	}
+	if behind, err := a.waitsBehind(m); err != nil {
+		return err
+	} else if behind {
+		return &waiting{m.Record}
+	}
+	if ok, err := a.shares(existing, captured); err != nil {
+		return err
+	} else if !ok {
+		return reject("_", "out_of_scope")
+	}
+	if !slices.Contains(form.Writers, a.user.GetString("role")) {
+		return reject("_", "role_not_allowed")
+	}
+	if own, err := a.isDeviceOfUser(existing.GetString("device")); err != nil {
+		return err
+	} else if !own {
+		return reject("_", "not_own_record")
+	}
+	if referenced, err := a.isReferenced(existing); err != nil {
+		return err
+	} else if referenced {
+		return reject("_", "record_referenced")
+	}
+	untouched, lost, err := a.mayTakeBack(m)
+	if err != nil {
+		return err
+	}
+	result.Status = Applied
+	switch {
+	case lost: // what came later in the life before stands
+	case !untouched:
+		present := any(plain(existing.PublicExport()))
+		result.Status, result.Conflicts = Conflict, map[string]FieldConflict{"_": {Yours: nil, Theirs: &present}}
+	default:
+		if err := a.tx.DeleteWithContext(a.context(), existing); err != nil {
+			return err
+		}
+		if err := a.noteDeleted(m); err != nil {
+			return err
+		}
+	}
+	return a.stamp(result, m.Collection, m.Record)
+}
+
+// isReferenced tells whether any record names this one, by a relation or as the owner of a photo.
+func (a *applier) isReferenced(r *core.Record) (bool, error) {
+	references, err := a.tx.FindCachedCollectionReferences(r.Collection())
+	if err != nil {
+		return false, err
+	}
+	var n int
+	for collection, fields := range references {
+		if collection.IsView() {
+			continue
+		}
+		for _, f := range fields {
+			test := "[[" + f.GetName() + "]] = {:id}"
+			if f.(*core.RelationField).IsMultiple() {
+				test = "EXISTS (SELECT 1 FROM json_each([[" + f.GetName() + "]]) WHERE value = {:id})"
+			}
+			if err := a.tx.DB().NewQuery("SELECT EXISTS (SELECT 1 FROM {{" + collection.Name + "}} WHERE " + test + ")").Bind(dbx.Params{"id": r.Id}).Row(&n); err != nil || n == 1 {
+				return n == 1, err
+			}
+		}
+	}
+	err = a.tx.DB().NewQuery("SELECT EXISTS (SELECT 1 FROM photos WHERE record = {:id} AND collection = {:collection})").
+		Bind(dbx.Params{"id": r.Id, "collection": r.Collection().Name}).Row(&n)
+	return n == 1, err
+}
+
+func (a *applier) isDeviceOfUser(device string) (bool, error) {
+	var n int
+	err := a.tx.DB().NewQuery(`SELECT EXISTS (SELECT 1 FROM devices WHERE id = {:device} AND user = {:user})`).
+		Bind(dbx.Params{"device": device, "user": a.user.Id}).Row(&n)
+	return n == 1, err
+}
+
+// touchedByOthers tells whether anyone but this device changed the record after the revision that the device had seen. The
+// device's own changes since form a chain from that revision to the present one; a gap in it is somebody else's change.
+func (a *applier) touchedByOthers(m Mutation) (bool, error) {
+	present, err := a.revOf(m.Collection, m.Record)
+	if err != nil {
+		return false, err
+	}
+	var own []struct {
+		Prev int64 `db:"prev_rev"`
+		Rev  int64 `db:"rev"`
+	}
+	if err := a.tx.DB().NewQuery(`SELECT prev_rev, rev FROM sync_mutations WHERE record = {:record} AND device = {:device} AND rev > {:seen}
+		UNION SELECT prev_rev, rev FROM sync_attachments WHERE (id = {:record} OR record = {:record}) AND device = {:device} AND rev > {:seen} ORDER BY rev`).
+		Bind(dbx.Params{"record": m.Record, "device": a.device, "seen": m.Rev}).All(&own); err != nil {
+		return false, err
+	}
+	at := m.Rev
+	for _, change := range own {
+		if change.Prev == at {
+			at = change.Rev
+		}
+	}
+	return at != present, nil
+}
+
+func (a *applier) revOf(collection, record string) (int64, error) {
+	var rev int64
+	err := a.tx.DB().NewQuery(`SELECT COALESCE(max(rev), 0) FROM sync_feed WHERE record = {:id} AND collection = {:collection}`).
+		Bind(dbx.Params{"id": record, "collection": collection}).Row(&rev)
+	return rev, err
+}
+
+func (a *applier) context() context.Context {
+	return context.WithValue(hooks.WithActor(context.Background(), a.user), ofDevice{}, true)
+}
 
 func checkTypes(collection *core.Collection, values map[string]any) error {
 	wrong := hooks.FieldErrors{}
@@ -281,15 +431,12 @@ func (a *applier) stampCapture(r *core.Record, m Mutation, captured time.Time) {
 }
 
 // stamp tells the device where its write stands in the feed.
-func (a *applier) stamp(result *Result, r *core.Record) error {
-	var at struct {
-		Seq int64 `db:"seq"`
-		Rev int64 `db:"rev"`
+func (a *applier) stamp(result *Result, collection, record string) (err error) {
+	result.Record = &RecordRev{ID: record}
+	if result.Record.Rev, err = a.revOf(collection, record); err != nil {
+		return err
 	}
-	err := a.tx.DB().NewQuery(`SELECT (SELECT COALESCE(max(seq), 0) FROM sync_feed) AS seq, (SELECT COALESCE(max(rev), 0) FROM sync_feed WHERE record = {:id} AND collection = {:collection}) AS rev`).
-		Bind(dbx.Params{"id": r.Id, "collection": r.Collection().Name}).One(&at)
-	result.Seq, result.Record = at.Seq, &RecordRev{ID: r.Id, Rev: at.Rev}
-	return err
+	return a.tx.DB().NewQuery(`SELECT COALESCE(max(seq), 0) FROM sync_feed`).Row(&result.Seq)
 }
 
 // gone tells whether the server once had the record and has it no more.

@@ -1,7 +1,9 @@
 package fieldsync
 
 import (
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/pocketbase/dbx"
@@ -94,7 +96,7 @@ func (a *applier) release(record string) error {
 			if err := json.Unmarshal([]byte(row.Body), &m); err != nil {
 				return err
 			}
-			its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received, place: row.Position}
+			its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received, place: row.Position, resends: a.resends}
 			result, err := its.settle(m, json.RawMessage(row.Body))
 			if err != nil {
 				return err
@@ -102,15 +104,7 @@ func (a *applier) release(record string) error {
 			if result.Status == Deferred {
 				continue // now for another record, in its old place
 			}
-			if _, err := a.tx.DB().NewQuery(`DELETE FROM sync_deferred WHERE position = {:p}`).Bind(dbx.Params{"p": row.Position}).Execute(); err != nil {
-				return err
-			}
-			raw, err := json.Marshal(result)
-			if err != nil {
-				return err
-			}
-			if _, err := a.tx.DB().NewQuery(`UPDATE sync_mutations SET status = {:status}, seq = {:seq}, result = {:result}, body = {:body} WHERE id = {:id}`).
-				Bind(dbx.Params{"status": result.Status, "seq": result.Seq, "result": string(raw), "body": keptBody(result, row.Body), "id": m.ID}).Execute(); err != nil {
+			if err := a.settleWaiting(m.ID, result, row.Body); err != nil {
 				return err
 			}
 			queue = append(queue, m.Record) // what waited behind it goes on
@@ -126,4 +120,156 @@ func (a *applier) keepDeferred(m Mutation, raw json.RawMessage, waitsFor string)
 		Bind(dbx.Params{"mutation": m.ID, "user": a.user.Id, "device": a.device, "record": m.Record, "waits": waitsFor, "body": string(raw),
 			"skew": a.skew.Milliseconds(), "at": hooks.Stored(a.received)}).Execute()
 	return err
+}
+
+// settleWaiting ends the waiting of a mutation: from now on the ledger answers with its result.
+func (a *applier) settleWaiting(id string, result Result, body string) error {
+	if _, err := a.tx.DB().NewQuery(`DELETE FROM sync_deferred WHERE mutation = {:id}`).Bind(dbx.Params{"id": id}).Execute(); err != nil {
+		return err
+	}
+	raw, err := json.Marshal(result)
+	if err != nil {
+		return err
+	}
+	_, err = a.tx.DB().NewQuery(`UPDATE sync_mutations SET status = {:status}, seq = {:seq}, result = {:result}, body = {:body}, prev_rev = {:prev}, rev = {:rev} WHERE id = {:id}`).
+		Bind(dbx.Params{"status": result.Status, "seq": result.Seq, "result": string(raw), "body": keptBody(result, body), "prev": result.prev, "rev": result.rev(), "id": id}).Execute()
+	return err
+}
+
+// patience is how long a mutation waits for the record that it names.
+const patience = 30 * 24 * time.Hour
+
+// expireWaits refuses what has waited in vain for 30 days; the office keeps it whole and may replay it. In small batches, so
+// that pushes get their turn.
+func (s *Server) expireWaits() error {
+	for {
+		n := 0
+		err := s.write(100, func(tx core.App) error {
+			var old []string
+			if err := tx.DB().NewQuery(`SELECT mutation FROM sync_deferred WHERE received_at <= {:end} ORDER BY received_at LIMIT 100`).
+				Bind(dbx.Params{"end": hooks.Stored(s.now().Add(-patience))}).Column(&old); err != nil {
+				return err
+			}
+			n = len(old)
+			a := &applier{tx: tx}
+			for _, id := range old {
+				if _, err := a.giveUp(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil || n < 100 {
+			return err
+		}
+	}
+}
+
+// dropWaiting refuses what waits for a record that will never come, and what waits for that in turn.
+func (a *applier) dropWaiting(record string) error {
+	queue := []string{record}
+	for len(queue) > 0 {
+		var waiting []string
+		if err := a.tx.DB().NewQuery(`SELECT mutation FROM sync_deferred WHERE waits_for = {:id} ORDER BY position`).
+			Bind(dbx.Params{"id": queue[0]}).Column(&waiting); err != nil {
+			return err
+		}
+		queue = queue[1:]
+		for _, id := range waiting {
+			m, err := a.giveUp(id)
+			if err != nil {
+				return err
+			}
+			if m.Op == "create" {
+				queue = append(queue, m.Record)
+			}
+		}
+	}
+	return nil
+}
+
+// giveUp turns a waiting mutation into a refused one, parent_missing.
+func (a *applier) giveUp(id string) (Mutation, error) {
+	var row struct {
+		User   string `db:"user"`
+		Device string `db:"device"`
+		Body   string `db:"body"`
+		Skew   int64  `db:"skew_ms"`
+		At     string `db:"received_at"`
+	}
+	var m Mutation
+	if err := a.tx.DB().NewQuery(`SELECT user, device, body, skew_ms, received_at FROM sync_deferred WHERE mutation = {:id}`).Bind(dbx.Params{"id": id}).One(&row); err != nil {
+		return m, err
+	}
+	user, err := a.tx.FindRecordById("users", row.User)
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal([]byte(row.Body), &m); err != nil {
+		return m, err
+	}
+	received, err := hooks.ParseTime(row.At)
+	if err != nil {
+		return m, err
+	}
+	fields := reject("_", "parent_missing").fields
+	its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received}
+	if err := its.keepRejected(m, json.RawMessage(row.Body), fields); err != nil {
+		return m, err
+	}
+	return m, a.settleWaiting(id, Result{ID: id, Status: Rejected, Errors: fields}, row.Body)
+}
+
+// followMerged puts the survivor in the place of a merged record wherever values name one.
+func (a *applier) followMerged(collection *core.Collection, values map[string]any) error {
+	var n int
+	if err := a.tx.DB().NewQuery(`SELECT EXISTS (SELECT 1 FROM sync_merged)`).Row(&n); err != nil || n == 0 {
+		return err
+	}
+	survivor := func(of, id string) (string, error) {
+		for range 100 { // survivors may have been merged themselves
+			var next string
+			err := a.tx.DB().NewQuery(`SELECT survivor FROM sync_merged WHERE collection = {:collection} AND record = {:id}`).
+				Bind(dbx.Params{"collection": of, "id": id}).Row(&next)
+			if errors.Is(err, sql.ErrNoRows) {
+				return id, nil
+			}
+			if err != nil {
+				return "", err
+			}
+			id = next
+		}
+		return id, nil
+	}
+	for name, v := range values {
+		relation, ok := collection.Fields.GetByName(name).(*core.RelationField)
+		if !ok {
+			continue
+		}
+		target, err := a.tx.FindCachedCollectionByNameOrId(relation.CollectionId)
+		if err != nil {
+			return err
+		}
+		switch x := v.(type) {
+		case string:
+			if values[name], err = survivor(target.Name, x); err != nil {
+				return err
+			}
+		case []any:
+			followed := make([]any, len(x))
+			for i := range x {
+				if followed[i], err = survivor(target.Name, x[i].(string)); err != nil {
+					return err
+				}
+			}
+			values[name] = followed
+		}
+	}
+	owner, _ := values["collection"].(string)
+	if id, ok := values["record"].(string); ok && collection.Name == "photos" {
+		followed, err := survivor(owner, id)
+		values["record"] = followed
+		return err
+	}
+	return nil
 }
