@@ -22,7 +22,7 @@ type row = map[string]any
 var tracked = map[string][]string{
 	"enterprises":    {"name", "phone", "contact", "grid", "employees", "address", "uscc", "special_groups", "borrowing"},
 	"visits":         {"enterprise", "notes", "photo_count", "handbook_left", "place"},
-	"demands":        {"enterprise", "grid", "harbour", "applicant", "amount", "term", "special_group", "guarantee_wanted"},
+	"demands":        {"enterprise", "visit", "grid", "harbour", "applicant", "amount", "term", "special_group", "guarantee_wanted"},
 	"demand_matches": {"demand", "bank"},
 	"demand_events":  {"demand", "match", "kind", "note"},
 	"loans":          {"bank", "harbour", "enterprise", "demand", "rate"},
@@ -71,14 +71,22 @@ type model struct {
 	ledger     map[string]*settled
 	waits      []*delivery
 	places     int
+	users      map[string]string // by device
 	past       []interval
 	rejections map[string]int // bodies kept, by mutation id and canonical body
 	conflicts  map[string]row // expected sync_conflicts by "mutation/field"
 	photos     map[string]Status
+	touches    map[string][]touch // who changed a record, and which revision that made
+}
+
+// touch is a change of a record by a device, or ("") by anybody else.
+type touch struct {
+	device string
+	rev    int64
 }
 
 func newModel() *model {
-	m := &model{rows: map[string]row{}, gone: map[string]bool{}, ledger: map[string]*settled{}, rejections: map[string]int{}, conflicts: map[string]row{}, photos: map[string]Status{}}
+	m := &model{rows: map[string]row{}, gone: map[string]bool{}, ledger: map[string]*settled{}, rejections: map[string]int{}, conflicts: map[string]row{}, photos: map[string]Status{}, touches: map[string][]touch{}, users: map[string]string{}}
 	for _, r := range simDistrict() {
 		m.put(r.collection, r.id, r.values)
 	}
@@ -102,6 +110,7 @@ func (m *model) clone() *model {
 		c.waits = append(c.waits, &copied)
 	}
 	c.past = slices.Clone(m.past)
+	c.touches = maps.Clone(m.touches)
 	c.rejections, c.conflicts, c.photos = maps.Clone(m.rejections), maps.Clone(m.conflicts), maps.Clone(m.photos)
 	return &c
 }
@@ -373,16 +382,20 @@ type verdict struct {
 	exists    bool     // the same create once more: nothing to do
 	ignored   []string
 	set       row
-	conflicts map[string]FieldConflict
+	conflicts map[string]clash
+	maybe     bool // whether a delete conflicts cannot be told from outside
 }
+
+// clash is a conflict as it should be: the server's value is answered only to whoever may see it.
+type clash struct{ yours, theirs any }
 
 var usccShape = regexp.MustCompile(`^[0-9A-HJ-NPQRTUWXY]{18}$`)
 
 // judge works out what must become of a mutation now.
 func (m *model) judge(d *delivery, now time.Time) *verdict {
-	v := &verdict{set: row{}, conflicts: map[string]FieldConflict{}}
+	v := &verdict{set: row{}, conflicts: map[string]clash{}}
 	form := hooks.Forms[d.m.Collection]
-	if form == nil || (d.m.Op == "create") != (d.m.Data != nil) || (d.m.Op == "update") != (d.m.Changes != nil) || d.m.Op != "create" && d.m.Op != "update" {
+	if form == nil || (d.m.Op == "create") != (d.m.Data != nil) || (d.m.Op == "update") != (d.m.Changes != nil) || !slices.Contains([]string{"create", "update", "delete"}, d.m.Op) {
 		v.reasons = append(v.reasons, "bad_mutation")
 		return v
 	}
@@ -399,6 +412,10 @@ func (m *model) judge(d *delivery, now time.Time) *verdict {
 	}
 	key, role := d.m.Collection+"/"+d.m.Record, m.field("users", userID(d.user), "role")
 	present := m.rows[key]
+	if present == nil && m.gone[key] && d.m.Op == "delete" {
+		v.exists = true // nothing to do
+		return v
+	}
 	if present == nil && m.gone[key] {
 		v.reasons = append(v.reasons, "record_gone")
 		return v
@@ -436,12 +453,61 @@ func (m *model) judge(d *delivery, now time.Time) *verdict {
 			}
 		}
 	}
-	if d.m.Op == "create" {
+	switch d.m.Op {
+	case "create":
 		m.judgeCreate(v, d, form, role, values, present, captured, now)
-	} else {
+	case "update":
 		m.judgeUpdate(v, d, form, values, present, captured, now)
+	default:
+		m.judgeDelete(v, d, form, role, present, captured, now)
 	}
 	return v
+}
+
+// behind tells whether something that came earlier waits for the record or for its turn on it.
+func (m *model) behind(d *delivery) bool {
+	return slices.ContainsFunc(m.waits, func(w *delivery) bool {
+		return w.m.Record == d.m.Record && w.m.ID != d.m.ID && (d.place == 0 || w.place < d.place)
+	})
+}
+
+// judgeDelete: only what is the user's own, is referred to by nothing, and was changed by nobody else since the phone saw it.
+func (m *model) judgeDelete(v *verdict, d *delivery, form *hooks.Form, role string, present row, captured, now time.Time) {
+	if present == nil || m.behind(d) {
+		v.waitsFor = d.m.Record
+		return
+	}
+	if !m.mayWrite(d, d.m.Collection, d.m.Record, present, captured, now) {
+		v.reasons = append(v.reasons, "out_of_scope")
+	}
+	if !slices.Contains(form.Writers, role) {
+		v.reasons = append(v.reasons, "role_not_allowed")
+	}
+	key := d.m.Collection + "/" + d.m.Record
+	if made := m.touches[key]; len(made) == 0 || m.users[made[0].device] != d.user {
+		v.reasons = append(v.reasons, "not_own_record")
+	}
+	if m.referred(d.m.Record) {
+		v.reasons = append(v.reasons, "record_referenced")
+	}
+	for _, t := range m.touches[key] {
+		if t.device != d.device && t.rev > d.m.Rev {
+			v.conflicts["_"] = clash{}
+		}
+	}
+	v.free = d.m.Collection != "visits" && d.m.Collection != "photos" && d.m.Collection != "enterprises"
+}
+
+// referred tells whether any record names this one.
+func (m *model) referred(id string) bool {
+	for _, r := range m.rows {
+		for _, v := range r {
+			if v == id {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (m *model) has(collection, id string) bool {
@@ -489,11 +555,9 @@ func (m *model) judgeUpdate(v *verdict, d *delivery, form *hooks.Form, values, p
 		v.waitsFor = d.m.Record
 		return
 	}
-	for _, w := range m.waits {
-		if w.m.Record == d.m.Record && w.m.ID != d.m.ID && (d.place == 0 || w.place < d.place) {
-			v.waitsFor = d.m.Record
-			return
-		}
+	if m.behind(d) {
+		v.waitsFor = d.m.Record
+		return
 	}
 	if !m.mayWrite(d, d.m.Collection, d.m.Record, present, captured, now) {
 		v.reasons = append(v.reasons, "out_of_scope")
@@ -513,7 +577,7 @@ func (m *model) judgeUpdate(v *verdict, d *delivery, form *hooks.Form, values, p
 				v.reasons = append(v.reasons, "bad_uscc")
 			}
 		default:
-			v.conflicts[name] = FieldConflict{Yours: c.To, Theirs: server}
+			v.conflicts[name] = clash{c.To, server}
 		}
 	}
 }
@@ -540,6 +604,9 @@ func fits(field string, v any) bool {
 // settle compares what the server made of a mutation with what the page says, and brings the model to the same state.
 func (w *world) settle(d *delivery, got Result) {
 	v := w.judge(d, w.time)
+	if d.m.Op == "delete" && got.Status == Conflict && len(v.conflicts) == 0 && !w.onlyOwn(d) {
+		v.conflicts["_"] = clash{} // the domain changed it too: whether that was somebody else cannot be told from here
+	}
 	told := func() string {
 		return fmt.Sprintf("%s %s %s of %s: %s %s", d.m.Op, d.m.Collection, d.m.Record, d.user, got.Status, codes(got.Errors))
 	}
@@ -560,6 +627,10 @@ func (w *world) settle(d *delivery, got Result) {
 	case got.Status == Conflict && !slices.Equal(sortedKeys(got.Conflicts), sortedKeys(v.conflicts)):
 		w.fail(3, "%s in %v, should be in %v", told(), sortedKeys(got.Conflicts), sortedKeys(v.conflicts))
 	}
+	if old := w.ledger[d.m.Replaces]; old != nil && old.status == Deferred && !slices.Contains(codes(got.Errors), "already_settled") {
+		old.status = Rejected
+		w.waits = slices.DeleteFunc(w.waits, func(x *delivery) bool { return x.m.ID == d.m.Replaces })
+	}
 	w.ledger[d.m.ID] = &settled{body: w.body(d), user: d.user, status: got.Status, result: got}
 	switch got.Status {
 	case Deferred:
@@ -573,21 +644,55 @@ func (w *world) settle(d *delivery, got Result) {
 	case Rejected:
 		w.rejections[d.m.ID+"\n"+canonicalJSON(d.raw)]++
 	case Applied, Conflict:
-		if d.m.Op == "create" && !v.exists {
+		switch {
+		case v.exists:
+		case d.m.Op == "create":
 			w.put(d.m.Collection, d.m.Record, v.set)
 			w.derived(key)
-		} else if len(v.set) > 0 {
+		case d.m.Op == "update":
 			w.change(key, v.set, hooks.Stored(w.time))
+		case got.Status == Applied:
+			w.remove(key, hooks.Stored(w.time))
+		}
+		if got.Record != nil && !v.exists && (d.m.Op == "create" || len(v.set) > 0) {
+			w.touches[key] = append(w.touches[key], touch{d.device, got.Record.Rev})
 		}
 		w.judgeConflicts(d, v, got)
 	}
 	w.waits = slices.DeleteFunc(w.waits, func(x *delivery) bool { return x.m.ID == d.m.ID })
-	if old := w.ledger[d.m.Replaces]; old != nil && old.status == Deferred {
-		old.status = Rejected
-		w.waits = slices.DeleteFunc(w.waits, func(x *delivery) bool { return x.m.ID == d.m.Replaces })
-	}
 	if got.Status == Applied && d.m.Op == "create" && d.place == 0 {
 		w.release(d.m.Record)
+	}
+}
+
+// onlyOwn tells whether every change of a record since the phone saw it was the phone's own.
+func (w *world) onlyOwn(d *delivery) bool {
+	var revs []int64
+	w.must(w.server.app.DB().NewQuery(fmt.Sprintf(`SELECT DISTINCT rev FROM sync_feed WHERE record = '%s' AND collection = '%s' AND rev > %d`, d.m.Record, d.m.Collection, d.m.Rev)).Column(&revs))
+	for _, rev := range revs {
+		if !slices.Contains(w.touches[d.m.Collection+"/"+d.m.Record], touch{d.device, rev}) {
+			return false
+		}
+	}
+	return true
+}
+
+// touched notes a change that no device made.
+func (w *world) touched(key string) {
+	collection, id := splitKey(key)
+	var rev int64
+	w.must(w.server.app.DB().NewQuery(fmt.Sprintf(`SELECT COALESCE(max(rev), 0) FROM sync_feed WHERE record = '%s' AND collection = '%s'`, id, collection)).Row(&rev))
+	w.touches[key] = append(w.touches[key], touch{"", rev})
+}
+
+// expire follows the 30 days' end of what waits.
+func (w *world) expire() {
+	for _, d := range slices.Clone(w.waits) {
+		if w.time.Sub(d.received) >= 30*24*time.Hour {
+			w.ledger[d.m.ID].status = Rejected
+			w.rejections[d.m.ID+"\n"+canonicalJSON(d.raw)]++
+			w.waits = slices.DeleteFunc(w.waits, func(x *delivery) bool { return x == d })
+		}
 	}
 }
 
@@ -596,17 +701,17 @@ func (w *world) judgeConflicts(d *delivery, v *verdict, got Result) {
 	key := d.m.Collection + "/" + d.m.Record
 	for field, c := range v.conflicts {
 		shown := got.Conflicts[field]
-		if !reflect.DeepEqual(blank(shown.Yours), blank(c.Yours)) {
-			w.fail(3, "conflict in %s of %s: %v was sent, %v is answered", field, key, c.Yours, shown.Yours)
+		if !reflect.DeepEqual(blank(shown.Yours), blank(c.yours)) {
+			w.fail(3, "conflict in %s of %s: %v was sent, %v is answered", field, key, c.yours, shown.Yours)
 		}
-		sees := w.visible(userID(d.user), key, hooks.Stored(w.time)) && w.mayRead(userID(d.user), d.m.Collection, field)
+		sees := w.visible(userID(d.user), key, hooks.Stored(w.time)) && w.mayRead(userID(d.user), d.m.Collection, field) && field != "_"
 		if !sees && shown.Theirs != nil {
-			w.fail(4, "conflict in %s of %s tells %s the server's value %v", field, key, d.user, shown.Theirs)
+			w.fail(4, "conflict in %s of %s tells %s the server's value %v", field, key, d.user, *shown.Theirs)
 		}
-		if sees && !reflect.DeepEqual(blank(shown.Theirs), blank(c.Theirs)) {
-			w.fail(3, "conflict in %s of %s: the server holds %v, %v is answered", field, key, c.Theirs, shown.Theirs)
+		if sees && (shown.Theirs == nil || !reflect.DeepEqual(blank(*shown.Theirs), blank(c.theirs))) {
+			w.fail(3, "conflict in %s of %s: the server holds %v, %v is answered", field, key, c.theirs, shown.Theirs)
 		}
-		w.conflicts[d.m.ID+"/"+field] = row{"user": userID(d.user), "yours": blank(c.Yours), "sees": sees}
+		w.conflicts[d.m.ID+"/"+field] = row{"user": userID(d.user), "yours": blank(c.yours), "sees": sees}
 	}
 }
 

@@ -27,9 +27,6 @@ import (
 // The server of a simulated district is the real one: PocketBase, the domain's hooks and the protocol's routes on a database
 // in a file. Only its clock, its way to the phones and the moment at which it dies are the simulation's.
 
-// simStart is when every simulated history begins.
-var simStart = time.Date(2026, 9, 1, 1, 0, 0, 0, time.UTC)
-
 // simServer is one life of a server process on a data directory.
 type simServer struct {
 	dir  string
@@ -198,14 +195,14 @@ func (t *fusedTx) Rollback() error {
 	return t.Tx.Rollback()
 }
 
-// template is a migrated data directory with a small district in it, made once a test binary and copied for every history.
-var template = sync.OnceValues(func() (map[string][]byte, error) {
+// simTemplate is a migrated data directory with a small district in it, made once a test binary and copied for every history.
+var simTemplate = sync.OnceValues(func() (map[string][]byte, error) {
 	dir, err := os.MkdirTemp("", "gangwan-template-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	s := &simServer{dir: dir, now: func() time.Time { return simStart }}
+	s := &simServer{dir: dir, now: func() time.Time { return dayOne }}
 	if err := s.start(); err != nil {
 		return nil, err
 	}
@@ -280,7 +277,7 @@ func (s *simServer) save(collection, id string, values map[string]any) error {
 
 // newSimServer starts a server on a fresh copy of the template.
 func newSimServer(dir string, now hooks.Clock) (*simServer, error) {
-	files, err := template()
+	files, err := simTemplate()
 	if err != nil {
 		return nil, err
 	}

@@ -57,6 +57,7 @@ func init() {
 		"mend":       {3, byPhone, mend},
 		"orphan":     {3, byPhone, orphan},
 		"again":      {2, three, sameRecordAgain},
+		"delete":     {4, three, deleteOwn},
 		"release":    {1, byPhone, func(w *world, a *args) { p := a.phone(); p.newer = a.int()%2 == 0; p.older = !p.newer }},
 		// The network between them.
 		"push": {14, func(r *rand.Rand) string { return rollPhone(r) + " " + rollFate(r) + " " + fmt.Sprint(1+r.IntN(6)) }, func(w *world, a *args) {
@@ -147,6 +148,10 @@ func init() {
 		}},
 		"device": {1, byPhone, deviceState},
 		// The machine room.
+		"chores": {2, func(*rand.Rand) string { return "" }, func(w *world, _ *args) {
+			w.must(serverOf(w.server.app).expireWaits())
+			w.expire()
+		}},
 		"restart": {1, func(*rand.Rand) string { return "" }, func(w *world, _ *args) {
 			w.must(w.server.stop())
 			w.must(w.server.start())
@@ -322,6 +327,21 @@ func edit(w *world, a *args) {
 	}
 	if len(to) > 0 {
 		p.change(collection, id, to)
+	}
+}
+
+// deleteOwn takes back something; most of it is the phone's own.
+func deleteOwn(w *world, a *args) {
+	p, n := a.phone(), a.int()
+	collection := []string{"visits", "visits", "photos", "enterprises", "demands"}[a.int()%5]
+	ids := p.shown(collection)
+	if own := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return w.users[str(p.view(collection + "/" + id)["device"])] != p.user }); n%3 != 0 && len(own) > 0 {
+		ids = own
+	}
+	if id, ok := nth(ids, n); ok {
+		key := collection + "/" + id
+		p.enqueue(row{"op": "delete", "collection": collection, "record": id, "rev": p.has[key].rev})
+		delete(p.own, key)
 	}
 }
 

@@ -60,7 +60,7 @@ func (w *world) parse(raw []byte, into any) {
 }
 
 func newWorld(dir string) (*world, error) {
-	w := &world{model: newModel(), time: simStart}
+	w := &world{model: newModel(), time: dayOne}
 	var err error
 	w.server, err = newSimServer(dir, func() time.Time { return w.time })
 	if err != nil {
@@ -73,6 +73,7 @@ func newWorld(dir string) (*world, error) {
 		{"deskA", "deskA", 0}, {"deskB", "deskB", 50 * time.Hour}, {"liaison", "liaison", -time.Hour}} {
 		phone := &simPhone{w: w, name: p.name, user: p.user, clock: p.clock, has: map[string]held{}, own: map[string]ownCopy{}, results: map[string]Result{}}
 		phone.device = w.id(w.time)
+		w.users[phone.device] = p.user
 		w.phones = append(w.phones, phone)
 	}
 	return w, nil
@@ -197,6 +198,7 @@ func (w *world) console(key string, values row) {
 	}
 	w.must(w.server.app.Save(r))
 	w.change(key, values, hooks.Stored(w.time))
+	w.touched(key)
 }
 
 func (w *world) consoleNew(collection string, values row) string {
@@ -205,6 +207,7 @@ func (w *world) consoleNew(collection string, values row) string {
 	w.must(w.server.save(collection, id, values))
 	w.put(collection, id, values)
 	w.derived(collection + "/" + id)
+	w.touched(collection + "/" + id)
 	return id
 }
 
@@ -229,6 +232,7 @@ func (w *world) sql(key string, values row) {
 	_, err := w.server.app.DB().Update(collection, params, dbx.HashExp{"id": id}).Execute()
 	w.must(err)
 	w.change(key, values, w.sqlNow())
+	w.touched(key)
 }
 
 // keys lists the records of a collection that the model knows, in order.
@@ -246,14 +250,7 @@ func (w *world) keys(collection string) []string {
 func (w *world) childless(collection string) []string {
 	return slices.DeleteFunc(w.keys(collection), func(key string) bool {
 		_, id := splitKey(key)
-		for _, r := range w.rows {
-			for _, v := range r {
-				if v == id {
-					return true
-				}
-			}
-		}
-		return slices.ContainsFunc(w.waits, func(d *delivery) bool { return strings.Contains(string(d.raw), id) })
+		return w.referred(id) || slices.ContainsFunc(w.waits, func(d *delivery) bool { return strings.Contains(string(d.raw), id) })
 	})
 }
 
