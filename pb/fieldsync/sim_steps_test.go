@@ -12,128 +12,169 @@ import (
 // verb is one kind of step: how often it comes, how its arguments are rolled, what it does.
 type verb struct {
 	weight int
-	roll   func(r *rand.Rand) string
+	roll   func(d *dice) string
 	run    func(w *world, a *args)
 }
 
-func number(r *rand.Rand) string { return fmt.Sprint(r.IntN(12)) }
+// dice roll the arguments of steps for the few phones that a history is about.
+type dice struct {
+	*rand.Rand
+	cast []string
+}
 
-func byPhone(r *rand.Rand) string { return rollPhone(r) + " " + number(r) }
+func (d *dice) number() string { return fmt.Sprint(d.IntN(60)) }
 
-func three(r *rand.Rand) string { return byPhone(r) + " " + number(r) }
+// phone is one of the cast, if possible of those named: who cannot do a thing should not try it all the time.
+func (d *dice) phone(fit ...string) string {
+	fitting := slices.DeleteFunc(slices.Clone(d.cast), func(name string) bool { return !slices.Contains(fit, name) })
+	if len(fitting) == 0 || d.IntN(12) == 0 {
+		fitting = d.cast
+	}
+	return fitting[d.IntN(len(fitting))]
+}
+
+func (d *dice) field() string {
+	return d.phone("worker1", "worker1b", "worker2", "counter", "liaison") + " " + d.number() + " " + d.number()
+}
+
+func (d *dice) desk() string { return d.phone("deskA", "deskB") + " " + d.number() + " " + d.number() }
+
+func (d *dice) anybody() string { return d.phone() + " " + d.number() + " " + d.number() }
+
+func (d *dice) numbers() string { return d.number() + " " + d.number() + " " + d.number() }
+
+func (d *dice) none() string { return "" }
+
+func (d *dice) fate() string {
+	switch d.IntN(16) {
+	case 0:
+		return string(lost)
+	case 1:
+		return string(unheard)
+	case 2:
+		return string(late)
+	case 3:
+		return string(double)
+	case 4:
+		return string(delayed)
+	case 5, 6:
+		return fmt.Sprintf("crash:%d", d.IntN(60))
+	}
+	return string(fine)
+}
 
 var verbs map[string]*verb
 
 func init() {
 	verbs = map[string]*verb{
 		// Time.
-		"wait": {8, func(r *rand.Rand) string {
-			if r.IntN(12) == 0 {
-				return fmt.Sprintf("%dh", 24*(1+r.IntN(33)))
+		"wait": {8, func(d *dice) string {
+			if d.IntN(12) == 0 {
+				return fmt.Sprintf("%dh", 24*(1+d.IntN(33)))
 			}
-			return fmt.Sprintf("%dm", 1+r.IntN(400))
+			return fmt.Sprintf("%dm", 1+d.IntN(400))
 		}, func(w *world, a *args) {
 			d, err := time.ParseDuration(a.word())
 			w.must(err)
 			w.time = w.time.Add(d)
 		}},
-		"clock": {1, func(r *rand.Rand) string { return fmt.Sprintf("%s %dh", rollPhone(r), r.IntN(200)-100) }, func(w *world, a *args) {
+		"clock": {1, func(d *dice) string { return fmt.Sprintf("%s %dh", d.phone(), d.IntN(200)-100) }, func(w *world, a *args) {
 			p := a.phone()
 			d, err := time.ParseDuration(a.word())
 			w.must(err)
 			p.clock = d
 		}},
 		// What people do on their phones, without any network.
-		"visit":      {8, byPhone, func(w *world, a *args) { visit(a.phone(), a.int()) }},
-		"foreign":    {2, byPhone, foreignVisit},
-		"enterprise": {4, three, newEnterprise},
-		"demand":     {5, byPhone, newDemand},
-		"match":      {3, three, newMatch},
-		"event":      {5, three, newEvent},
-		"loan":       {2, three, newLoan},
-		"photo":      {4, byPhone, newPhoto},
-		"edit":       {10, three, edit},
-		"bad":        {3, three, badMutation},
-		"mend":       {3, byPhone, mend},
-		"orphan":     {3, byPhone, orphan},
-		"again":      {2, three, sameRecordAgain},
-		"delete":     {4, three, deleteOwn},
-		"release":    {1, byPhone, func(w *world, a *args) { p := a.phone(); p.newer = a.int()%2 == 0; p.older = !p.newer }},
+		"visit":      {8, (*dice).field, func(w *world, a *args) { visit(a.phone(), a.int()) }},
+		"foreign":    {2, (*dice).field, foreignVisit},
+		"enterprise": {4, (*dice).field, newEnterprise},
+		"demand":     {5, (*dice).field, newDemand},
+		"match":      {3, func(d *dice) string { return d.phone("counter") + " " + d.number() + " " + d.number() }, newMatch},
+		"event":      {5, (*dice).anybody, newEvent},
+		"loan":       {2, (*dice).desk, newLoan},
+		"photo":      {4, (*dice).field, newPhoto},
+		"edit":       {18, (*dice).anybody, edit},
+		"bad":        {3, (*dice).anybody, badMutation},
+		"mend":       {3, (*dice).anybody, mend},
+		"orphan":     {3, (*dice).anybody, orphan},
+		"again":      {2, (*dice).anybody, sameRecordAgain},
+		"delete":     {4, (*dice).field, deleteOwn},
+		"release":    {1, (*dice).anybody, func(w *world, a *args) { p := a.phone(); p.newer = a.int()%2 == 0; p.older = !p.newer }},
 		// The network between them.
-		"push": {14, func(r *rand.Rand) string { return rollPhone(r) + " " + rollFate(r) + " " + fmt.Sprint(1+r.IntN(6)) }, func(w *world, a *args) {
+		"push": {14, func(d *dice) string { return d.phone() + " " + d.fate() + " " + fmt.Sprint(1+d.IntN(6)) }, func(w *world, a *args) {
 			p := a.phone()
 			how, at := a.how()
 			p.push(how, at, a.int())
 		}},
-		"pull": {12, func(r *rand.Rand) string {
-			return fmt.Sprintf("%s %s %d %d", rollPhone(r), rollFate(r), []int{0, 0, 1, 3, 7}[r.IntN(5)], []int{0, 0, 1, 2}[r.IntN(4)])
+		"pull": {12, func(d *dice) string {
+			return fmt.Sprintf("%s %s %d %d", d.phone(), d.fate(), []int{0, 0, 1, 3, 7}[d.IntN(5)], []int{0, 0, 1, 2}[d.IntN(4)])
 		}, func(w *world, a *args) {
 			p := a.phone()
 			how, at := a.how()
 			limit := a.int()
 			p.pull(how, at, limit, a.int())
 		}},
-		"hello": {1, func(r *rand.Rand) string { return rollPhone(r) + " " + rollFate(r) }, func(w *world, a *args) {
+		"hello": {1, func(d *dice) string { return d.phone() + " " + d.fate() }, func(w *world, a *args) {
 			p := a.phone()
 			p.hello(a.how())
 		}},
-		"upload": {4, func(r *rand.Rand) string { return rollPhone(r) + " " + rollFate(r) }, func(w *world, a *args) {
+		"upload": {4, func(d *dice) string { return d.phone() + " " + d.fate() }, func(w *world, a *args) {
 			p := a.phone()
 			p.upload(a.how())
 		}},
-		"late":   {4, number, func(w *world, a *args) { w.deliver(a.int()) }},
-		"answer": {2, byPhone, delayedArrives},
-		"twice":  {2, byPhone, func(w *world, a *args) { p := a.phone(); w.twice(p, 1+a.int()%6) }},
+		"late":   {4, (*dice).numbers, func(w *world, a *args) { w.deliver(a.int()) }},
+		"answer": {2, (*dice).anybody, delayedArrives},
+		"twice":  {2, (*dice).anybody, func(w *world, a *args) { p := a.phone(); w.twice(p, 1+a.int()%6) }},
 		// The office.
-		"assign": {4, func(r *rand.Rand) string {
-			return fmt.Sprintf("%d %d %d %d", r.IntN(2), r.IntN(3), r.IntN(96)-48, r.IntN(80))
+		"assign": {4, func(d *dice) string {
+			return fmt.Sprintf("%d %d %d %d", d.IntN(2), d.IntN(3), d.IntN(96)-48, d.IntN(80))
 		}, assign},
-		"unassign": {2, number, func(w *world, a *args) {
+		"unassign": {1, (*dice).numbers, func(w *world, a *args) {
 			if key, ok := nth(w.keys("assignments"), a.int()); ok {
 				w.consoleDelete(key)
 			}
 		}},
-		"end": {3, func(r *rand.Rand) string { return number(r) + " " + fmt.Sprint(r.IntN(40)) }, func(w *world, a *args) {
+		"end": {2, func(d *dice) string { return d.number() + " " + fmt.Sprint(d.IntN(40)) }, func(w *world, a *args) {
 			if key, ok := nth(w.keys("assignments"), a.int()); ok {
 				w.console(key, row{"until": hooks.Stored(w.time.Add(time.Duration(a.int()) * time.Hour))})
 			}
 		}},
-		"move": {5, func(r *rand.Rand) string { return number(r) + " " + fmt.Sprint(r.IntN(4)) }, func(w *world, a *args) {
+		"move": {5, func(d *dice) string { return d.number() + " " + fmt.Sprint(d.IntN(4)) }, func(w *world, a *args) {
 			if key, ok := nth(w.keys("enterprises"), a.int()); ok {
 				w.console(key, row{"grid": []string{"grid00000000000", "grid10000000000", "grid20000000000", ""}[a.int()%4]})
 			}
 		}},
-		"serve": {2, numbers, func(w *world, a *args) {
+		"serve": {2, (*dice).numbers, func(w *world, a *args) {
 			key, _ := nth(w.keys("grids"), a.int())
 			w.sql(key, row{"harbour": []string{"harbour00000000", "harbour10000000"}[a.int()%2]})
 		}},
-		"host": {1, numbers, func(w *world, a *args) {
+		"host": {1, (*dice).numbers, func(w *world, a *args) {
 			key, _ := nth(w.keys("harbours"), a.int())
 			w.console(key, row{"host_bank": []string{"bank00000000000", "bank10000000000"}[a.int()%2]})
 		}},
-		"post": {3, numbers, transfer},
-		"office": {4, numbers, func(w *world, a *args) {
+		"post": {3, (*dice).numbers, transfer},
+		"office": {4, (*dice).numbers, func(w *world, a *args) {
 			keys := append(w.keys("enterprises"), w.keys("visits")...)
 			if key, ok := nth(append(keys, w.keys("demands")...), a.int()); ok {
 				w.console(key, marked(w, key, a.int()))
 			}
 		}},
-		"sql": {3, numbers, func(w *world, a *args) {
+		"sql": {3, (*dice).numbers, func(w *world, a *args) {
 			keys := append(w.keys("enterprises"), w.keys("visits")...)
 			if key, ok := nth(keys, a.int()); ok {
 				w.sql(key, marked(w, key, a.int()))
 			}
 		}},
-		"import": {2, numbers, func(w *world, a *args) {
+		"import": {2, (*dice).numbers, func(w *world, a *args) {
 			for range 1 + a.int()%12 {
 				w.consoleNew("enterprises", row{"name": "名录" + fmt.Sprint(w.n), "kind": "company", "grid": "grid00000000000"})
 			}
 		}},
-		"credit": {2, numbers, func(w *world, a *args) {
+		"credit": {2, (*dice).numbers, func(w *world, a *args) {
 			w.consoleNew("loans", row{"bank": []string{"bank00000000000", "bank10000000000"}[a.int()%2], "harbour": []string{"harbour00000000", "harbour10000000", ""}[a.int()%3],
 				"amount": 1000, "contract_no": fmt.Sprint("C", w.n), "kind": "other", "borrower": "owner", "purpose": "business", "disbursed_on": "2026-01-01 16:00:00.000Z"})
 		}},
-		"erase": {2, numbers, func(w *world, a *args) {
+		"erase": {2, (*dice).numbers, func(w *world, a *args) {
 			keys := append(w.childless("visits"), w.childless("loans")...)
 			if key, ok := nth(append(keys, w.childless("demand_events")...), a.int()); ok {
 				if a.int()%2 == 0 {
@@ -146,20 +187,18 @@ func init() {
 				w.remove(key, w.sqlNow())
 			}
 		}},
-		"device": {1, byPhone, deviceState},
+		"device": {1, (*dice).anybody, deviceState},
 		// The machine room.
-		"chores": {2, func(*rand.Rand) string { return "" }, func(w *world, _ *args) {
+		"chores": {2, (*dice).none, func(w *world, _ *args) {
 			w.must(serverOf(w.server.app).expireWaits())
 			w.expire()
 		}},
-		"restart": {1, func(*rand.Rand) string { return "" }, func(w *world, _ *args) {
+		"restart": {1, (*dice).none, func(w *world, _ *args) {
 			w.must(w.server.stop())
 			w.must(w.server.start())
 		}},
 	}
 }
-
-func numbers(r *rand.Rand) string { return number(r) + " " + number(r) }
 
 // visit captures a visit to an enterprise that the phone shows.
 func visit(p *simPhone, n int) {
@@ -191,7 +230,11 @@ func foreignVisit(w *world, a *args) {
 }
 
 func newEnterprise(w *world, a *args) {
-	p, grid := a.phone(), fmt.Sprintf("grid%d0000000000", a.int()%3)
+	p, n := a.phone(), a.int()
+	grid := fmt.Sprintf("grid%d0000000000", n%3)
+	if neighbour, ok := nth(p.shown("enterprises"), n); ok && n%4 != 0 {
+		grid = str(p.view("enterprises/" + neighbour)["grid"])
+	}
 	data := row{"name": w.mark(), "kind": "company", "grid": grid, "phone": fmt.Sprint(13900000000 + int(w.n)), "employees": 3.0}
 	if a.int()%3 == 0 {
 		data["special_groups"] = []any{"disabled"}
@@ -315,10 +358,10 @@ func edit(w *world, a *args) {
 			to[k] = v
 		}
 	}
-	if collection == "enterprises" && which == 11 {
+	if collection == "enterprises" && which%12 == 11 {
 		to["uscc"] = "IOSVZ"
 	}
-	if collection == "enterprises" && which == 10 {
+	if collection == "enterprises" && which%12 == 10 {
 		to["name"] = ""
 	}
 	if p.older {
@@ -547,20 +590,29 @@ func deviceState(w *world, a *args) {
 	}
 }
 
-// rolled makes the steps of a seed.
+// rolled makes the steps of a seed: a few people, what they have at first, then anything.
 func rolled(seed uint64, length int) []string {
 	r := rand.New(rand.NewPCG(seed, 20260901))
+	everybody := []string{"worker1", "worker1b", "worker2", "counter", "liaison", "deskA", "deskB"}
+	r.Shuffle(len(everybody), func(i, j int) { everybody[i], everybody[j] = everybody[j], everybody[i] })
+	d := &dice{r, everybody[:2+r.IntN(3)]}
+	if d.IntN(2) == 0 { // people who see the same records
+		d.cast = append([]string{"worker1", "worker1b", "counter"}[:2+d.IntN(2)], d.phone("deskA", "worker2"))
+	}
 	names, total := sortedKeys(verbs), 0
 	for _, name := range names {
 		total += verbs[name].weight
 	}
 	var steps []string
+	for _, name := range d.cast {
+		steps = append(steps, "pull "+name+" ok 0 0")
+	}
 	for range length {
 		n := r.IntN(total)
 		for _, name := range names {
 			if n -= verbs[name].weight; n < 0 {
 				line := name
-				if words := verbs[name].roll(r); words != "" {
+				if words := verbs[name].roll(d); words != "" {
 					line += " " + words
 				}
 				steps = append(steps, line)

@@ -3,7 +3,6 @@ package fieldsync
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"reflect"
 	"slices"
@@ -27,6 +26,7 @@ type world struct {
 	phones []*simPhone
 	late   []lateCall
 	done   []string // steps so far
+	tally  map[string]int
 }
 
 type lateCall struct {
@@ -60,7 +60,7 @@ func (w *world) parse(raw []byte, into any) {
 }
 
 func newWorld(dir string) (*world, error) {
-	w := &world{model: newModel(), time: dayOne}
+	w := &world{model: newModel(), time: dayOne, tally: map[string]int{}}
 	var err error
 	w.server, err = newSimServer(dir, func() time.Time { return w.time })
 	if err != nil {
@@ -88,6 +88,7 @@ func (w *world) id(at time.Time) string {
 func (w *world) serve(p *simPhone, path, contentType string, body []byte) (int, []byte) {
 	status, raw, err := w.server.call(http.MethodPost, p.user, path, contentType, body)
 	w.must(err)
+	w.tally[fmt.Sprint(path, " ", status)]++
 	if status != http.StatusOK {
 		return status, raw
 	}
@@ -132,6 +133,7 @@ func (w *world) judgePush(p *simPhone, body, raw []byte) {
 			w.fail(3, "%s was never seen before, and is called a duplicate", d.m.ID)
 		case known == nil:
 			w.settle(d, got)
+			w.tally[d.m.Op+" "+string(got.Status)+" "+strings.Join(codes(got.Errors), " ")]++
 		case known.body != w.body(d):
 			w.rejections[d.m.ID+"\n"+canonicalJSON(m)] = 1
 			if got.Status != Rejected || !slices.Contains(codes(got.Errors), "mutation_reused") {
@@ -139,6 +141,8 @@ func (w *world) judgePush(p *simPhone, body, raw []byte) {
 			}
 		case !got.Duplicate || got.Status != known.status:
 			w.fail(7, "%s was %s; sent again it is %s (duplicate: %t)", d.m.ID, known.status, got.Status, got.Duplicate)
+		default:
+			w.tally["duplicate"]++
 		}
 	}
 }
@@ -147,7 +151,11 @@ func (w *world) judgePush(p *simPhone, body, raw []byte) {
 func (w *world) judgePull(p *simPhone, raw []byte) {
 	var resp PullResponse
 	w.parse(raw, &resp)
+	if resp.Reset {
+		w.tally["reset"]++
+	}
 	for _, c := range resp.Changes {
+		w.tally[c.Op]++
 		if c.Op != "upsert" {
 			continue
 		}
@@ -176,6 +184,7 @@ func (w *world) judgePicture(p *simPhone, r AttachmentResult) {
 	case photo != nil && r.Status == Deferred:
 		w.fail(6, "a picture waits for %s, which is there", r.ID)
 	}
+	w.tally["picture "+string(r.Status)]++
 	if !r.Duplicate {
 		w.photos[r.ID] = r.Status
 	}
@@ -271,7 +280,7 @@ func (w *world) quiet() {
 	for round := 0; ; round++ {
 		busy := false
 		for _, p := range w.phones {
-			if p.state == "wiped" || p.state == "suspended" {
+			if p.state == "wiped" || p.state == "suspended" || !p.used {
 				continue
 			}
 			p.hello(fine, 0)
@@ -332,11 +341,14 @@ func (w *world) compare() {
 	w.comparePictures()
 	listed := map[string]map[string]map[string]any{}
 	for _, p := range w.phones {
-		if p.state != "" {
+		if p.state != "" || !p.used {
 			continue
 		}
 		for _, h := range hooks.Holdings {
 			question := p.user + "/" + h.Collection
+			if h.All {
+				question = h.Collection // one answer for everybody
+			}
 			if listed[question] == nil {
 				items, err := w.server.listed(p.user, h.Collection)
 				w.must(err)
@@ -375,7 +387,7 @@ func (w *world) compareKept() {
 		w.fail(3, "rejections kept: %v\nshould be: %v", got, w.rejections)
 	}
 	var conflicts []struct{ Mutation, Field, User, Yours, Theirs string }
-	w.must(w.server.app.DB().NewQuery(`SELECT mutation_id AS mutation, field, user, yours, theirs FROM sync_conflicts`).All(&conflicts))
+	w.must(w.server.app.DB().NewQuery(`SELECT mutation_id AS mutation, field, user, COALESCE(yours, 'null') AS yours, COALESCE(theirs, 'null') AS theirs FROM sync_conflicts`).All(&conflicts))
 	for _, c := range conflicts {
 		want := w.conflicts[c.Mutation+"/"+c.Field]
 		var yours any
@@ -443,12 +455,13 @@ func (w *world) deliver(n int) {
 	w.serve(call.p, call.path, call.contentType, call.body)
 }
 
-// play runs steps and then quiet, and returns what broke.
-func play(dir string, steps []string) (err error) {
+// play runs steps and then quiet, and returns what happened how often, and what broke.
+func play(dir string, steps []string) (tally map[string]int, err error) {
 	w, err := newWorld(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	tally = w.tally
 	defer func() {
 		if x := recover(); x != nil {
 			var ok bool
@@ -468,7 +481,7 @@ func play(dir string, steps []string) (err error) {
 	}
 	w.done = append(w.done, "quiet")
 	w.quiet()
-	return nil
+	return tally, nil
 }
 
 // step runs one line: a verb and its arguments. Numbers pick among what is there, so that a history with steps left out is one too.
@@ -506,6 +519,7 @@ func (a *args) phone() *simPhone {
 	name := a.word()
 	for _, p := range a.w.phones {
 		if p.name == name {
+			p.used = true
 			return p
 		}
 	}
@@ -517,27 +531,4 @@ func (a *args) how() (fate, int) {
 	name, at, _ := strings.Cut(a.word(), ":")
 	n, _ := strconv.Atoi(at)
 	return fate(name), n
-}
-
-// roll makes arguments for the generator.
-func rollPhone(r *rand.Rand) string {
-	return []string{"worker1", "worker1", "worker1b", "worker2", "counter", "deskA", "deskB", "liaison"}[r.IntN(8)]
-}
-
-func rollFate(r *rand.Rand) string {
-	switch r.IntN(14) {
-	case 0:
-		return string(lost)
-	case 1:
-		return string(unheard)
-	case 2:
-		return string(late)
-	case 3:
-		return string(double)
-	case 4:
-		return string(delayed)
-	case 5:
-		return fmt.Sprintf("crash:%d", r.IntN(40))
-	}
-	return string(fine)
 }

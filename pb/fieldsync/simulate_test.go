@@ -23,15 +23,21 @@ func simulated() (n int, seed uint64) {
 
 func TestWhateverTheNetworkPhonesAndOfficeDoNothingIsLostDoubledOrLeaked(t *testing.T) {
 	n, from := simulated()
-	started := time.Now()
+	started, total := time.Now(), map[string]int{}
 	for seed := from; seed < from+uint64(n); seed++ {
-		steps := rolled(seed, 60)
-		err := play(t.TempDir(), steps)
+		steps := rolled(seed, 90)
+		tally, err := play(t.TempDir(), steps)
+		for what, times := range tally {
+			total[what] += times
+		}
 		if err == nil {
 			continue
 		}
 		small, err := shrink(t, steps, err)
 		t.Fatalf("seed %d: %v\nthe same in few steps, ready for testdata/stories:\n\n-- steps --\n%s\n", seed, err, strings.Join(small, "\n"))
+	}
+	for _, what := range sortedKeys(total) {
+		t.Logf("%7d %s", total[what], what)
 	}
 	t.Logf("%d histories from seed %d, %s each", n, from, time.Since(started)/time.Duration(n))
 }
@@ -39,7 +45,7 @@ func TestWhateverTheNetworkPhonesAndOfficeDoNothingIsLostDoubledOrLeaked(t *test
 // shrink leaves out steps, larger pieces first, as long as the same invariant stays broken.
 func shrink(t *testing.T, steps []string, err error) ([]string, error) {
 	same := func(steps []string) error {
-		other := play(t.TempDir(), steps)
+		_, other := play(t.TempDir(), steps)
 		var a, b *broken
 		if errors.As(err, &a) && errors.As(other, &b) && a.invariant == b.invariant || !errors.As(err, &a) && other != nil {
 			return other
