@@ -16,6 +16,7 @@ import (
 
 // applier applies the mutations of one device inside a transaction.
 type applier struct {
+	root     core.App // outside the transaction
 	tx       core.App
 	user     *core.Record
 	device   string
