@@ -76,6 +76,7 @@ type model struct {
 	rejections map[string]int // bodies kept, by mutation id and canonical body
 	conflicts  map[string]row // expected sync_conflicts by "mutation/field"
 	photos     map[string]Status
+	made       map[string]string  // the device that created a record
 	touches    map[string][]touch // who changed a record, and which revision that made
 }
 
@@ -86,7 +87,7 @@ type touch struct {
 }
 
 func newModel() *model {
-	m := &model{rows: map[string]row{}, gone: map[string]bool{}, ledger: map[string]*settled{}, rejections: map[string]int{}, conflicts: map[string]row{}, photos: map[string]Status{}, touches: map[string][]touch{}, users: map[string]string{}}
+	m := &model{rows: map[string]row{}, gone: map[string]bool{}, ledger: map[string]*settled{}, rejections: map[string]int{}, conflicts: map[string]row{}, photos: map[string]Status{}, touches: map[string][]touch{}, made: map[string]string{}, users: map[string]string{}}
 	for _, r := range simDistrict() {
 		m.put(r.collection, r.id, r.values)
 	}
@@ -110,7 +111,7 @@ func (m *model) clone() *model {
 		c.waits = append(c.waits, &copied)
 	}
 	c.past = slices.Clone(m.past)
-	c.touches = maps.Clone(m.touches)
+	c.touches, c.made = maps.Clone(m.touches), maps.Clone(m.made)
 	c.rejections, c.conflicts, c.photos = maps.Clone(m.rejections), maps.Clone(m.conflicts), maps.Clone(m.photos)
 	return &c
 }
@@ -484,7 +485,7 @@ func (m *model) judgeDelete(v *verdict, d *delivery, form *hooks.Form, role stri
 		v.reasons = append(v.reasons, "role_not_allowed")
 	}
 	key := d.m.Collection + "/" + d.m.Record
-	if made := m.touches[key]; len(made) == 0 || m.users[made[0].device] != d.user {
+	if made := m.made[key]; made == "" || m.users[made] != d.user {
 		v.reasons = append(v.reasons, "not_own_record")
 	}
 	if m.referred(d.m.Record) {
@@ -648,6 +649,7 @@ func (w *world) settle(d *delivery, got Result) {
 		case v.exists:
 		case d.m.Op == "create":
 			w.put(d.m.Collection, d.m.Record, v.set)
+			w.made[key] = d.device
 			w.derived(key)
 		case d.m.Op == "update":
 			w.change(key, v.set, hooks.Stored(w.time))
@@ -758,6 +760,7 @@ func (w *world) derived(key string) {
 	}
 	if collection == "loans" {
 		if e, err := w.server.app.FindRecordById("demand_events", id); err == nil {
+			w.made["demand_events/"+id] = w.made[key]
 			w.put("demand_events", id, row{"demand": e.GetString("demand"), "match": e.GetString("match"), "kind": e.GetString("kind")})
 		}
 	}
