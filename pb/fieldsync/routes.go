@@ -25,6 +25,7 @@ type Server struct {
 	stopped chan struct{}
 	guard   guard // used by the writer only
 	upkeep  upkeep
+	nudges  nudges
 }
 
 // Bind attaches change capture to the app and the protocol's routes to its server. Domain rules are bound apart (hooks.Bind).
@@ -41,6 +42,8 @@ func Bind(app core.App, now hooks.Clock) {
 		var background sync.WaitGroup
 		ctx, cancel := context.WithCancel(context.Background())
 		background.Go(func() { s.runMaintenance(ctx) })
+		s.bindNudges(app)
+		background.Go(func() { s.runNudges(ctx) })
 		var once sync.Once
 		app.OnTerminate().BindFunc(func(e *core.TerminateEvent) error {
 			once.Do(func() {
