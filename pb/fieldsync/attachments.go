@@ -184,7 +184,7 @@ func (a *applier) placeWaitingPictures(record string) error {
 		if err != nil {
 			return err
 		}
-		its := &applier{tx: a.tx, user: user, device: p.Device, received: a.received}
+		its := &applier{tx: a.tx, user: user, device: p.Device, received: a.received, anyScope: a.anyScope && p.User == a.user.Id}
 		status, err := its.setPicture(p)
 		var rej *rejection
 		if errors.As(err, &rej) {

@@ -246,7 +246,10 @@ func (s *Server) pull(ctx context.Context, user *core.Record, req *PullRequest) 
 		e.err.With("protocol", Protocol)
 		return nil, e
 	}
-	if err := s.passBoundaries(req.Device, user); err != nil {
+	if err := s.passBoundaries(req.Device, user, true); err != nil {
+		return nil, err
+	}
+	if err := mayDownload(s.app.DB(), req.Device, s.now()); err != nil {
 		return nil, err
 	}
 	body, err := s.readPage(ctx, user, req)
@@ -395,27 +398,34 @@ func (b *pageBody) close(cursor string, more bool, sum map[string]CollectionDige
 	return nil
 }
 
-// passBoundaries writes memberships that began or ended since the last tick, and knows the device.
-func (s *Server) passBoundaries(deviceID string, user *core.Record) error {
+// passBoundaries writes memberships that began or ended since the last tick, knows the device and notes that it was heard of.
+func (s *Server) passBoundaries(deviceID string, user *core.Record, pull bool) error {
 	device, err := findDevice(s.app, user, deviceID)
 	if err != nil {
 		return err
 	}
-	if err := mayCall(device, true); err != nil {
+	if err := mayCall(device, pull); err != nil {
 		return err
 	}
 	var last string
 	if err := s.app.DB().NewQuery(`SELECT now FROM sync_clock`).Row(&last); err != nil {
 		return err
 	}
-	crossed, err := boundaries(s.app.DB(), last, hooks.Stored(s.now()))
-	if err != nil || (device != nil && !crossed) {
+	now := s.now()
+	crossed, err := boundaries(s.app.DB(), last, hooks.Stored(now))
+	if err != nil {
+		return err
+	}
+	heard, err := heardOf(s.app.DB(), deviceID, now)
+	if err != nil || (device != nil && heard && !crossed) {
 		return err
 	}
 	// The writer's group begins with a tick, which passes the boundaries.
 	return s.write(1, func(tx core.App) error {
-		_, err := registerDevice(tx, user, DeviceInfo{ID: deviceID})
-		return err
+		if _, err := registerDevice(tx, user, DeviceInfo{ID: deviceID}); err != nil || heard {
+			return err
+		}
+		return notePull(tx, deviceID, now)
 	})
 }
 
@@ -720,11 +730,20 @@ func (s *Server) hello(user *core.Record, req *HelloRequest) (*HelloResponse, er
 		if err != nil {
 			return err
 		}
-		resp.DeviceState = device.GetString("state")
+		resp.DeviceState = stateOf(device)
 		if resp.Epoch, err = epochOf(tx.DB()); err != nil {
 			return err
 		}
-		return noteContact(tx, req.Device.ID, received, skewOf(req.SentAt, received).Round(time.Millisecond), req.Pending, clip(req.Device.AppVersion, 40))
+		if resp.MinAppVersion, err = minAppVersion(tx.DB(), received); err != nil {
+			return err
+		}
+		if err := noteContact(tx, req.Device.ID, received, skewOf(req.SentAt, received).Round(time.Millisecond), req.Pending, clip(req.Device.AppVersion, 40)); err != nil {
+			return err
+		}
+		if req.Wiped && resp.DeviceState == "wiped" {
+			return noteWiped(tx, req.Device.ID, received)
+		}
+		return nil
 	})
 	resp.User = map[string]any{"id": user.Id}
 	for _, f := range []string{"name", "role", "street", "harbour", "bank"} {

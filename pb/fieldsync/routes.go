@@ -7,8 +7,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
@@ -26,12 +28,16 @@ type Server struct {
 	guard   guard // used by the writer only
 	upkeep  upkeep
 	nudges  nudges
+	waiting atomic.Int64
 }
 
 // Bind attaches change capture to the app and the protocol's routes to its server. Domain rules are bound apart (hooks.Bind).
 func Bind(app core.App, now hooks.Clock) {
 	bindFeed(app, now)
+	bindResolutions(app, now)
+	bindDevices(app, now)
 	bindRewrites(app, now)
+	bindQuick(app)
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
 		if err := prepare(se.App, now); err != nil {
 			return err
@@ -82,6 +88,11 @@ func (s *Server) route(se *core.ServeEvent) {
 		if err != nil {
 			return nil, err
 		}
+		leave, err := s.admit()
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
 		return s.push(e.Auth, req)
 	})).Bind(apis.BodyLimit(0))
 	group.POST("/pull", handle(s, MaxPushBytes, func(e *core.RequestEvent, body []byte) (any, error) {
@@ -99,6 +110,9 @@ func (s *Server) route(se *core.ServeEvent) {
 		var req MissingRequest
 		if err := json.Unmarshal(body, &req); err != nil {
 			return nil, badRequest(err)
+		}
+		if err := s.passBoundaries(req.Device, e.Auth, false); err != nil {
+			return nil, err
 		}
 		missing, err := s.missing(e.Auth, req.IDs)
 		return MissingResponse{missing}, err
@@ -177,6 +191,9 @@ func (s *Server) fail(e *core.RequestEvent, err error) error {
 		if call.status == http.StatusRequestEntityTooLarge {
 			// The rest of the body was not read: it must not be taken for the next request.
 			e.Response.Header().Set("Connection", "close")
+		}
+		if call.status == http.StatusTooManyRequests {
+			e.Response.Header().Set("Retry-After", strconv.Itoa(slowDownSeconds))
 		}
 		return e.JSON(call.status, call.err)
 	}
