@@ -31,6 +31,7 @@ type Server struct {
 func Bind(app core.App, now hooks.Clock) {
 	bindFeed(app, now)
 	bindRewrites(app, now)
+	bindPictures(app)
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
 		if err := prepare(se.App, now); err != nil {
 			return err
