@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -40,7 +41,7 @@ var (
 // BindDemand runs the rules of demands, their matches at banks and their events.
 func BindDemand(app core.App, now Clock) {
 	app.OnRecordCreate("demands").BindFunc(func(e *core.RecordEvent) error {
-		if err := prepareDemand(e.App, e.Record, actorOf(e.Context), now()); err != nil {
+		if err := prepareDemand(e.Context, e.App, e.Record, actorOf(e.Context), now()); err != nil {
 			return err
 		}
 		return e.Next()
@@ -101,7 +102,7 @@ func BindDemand(app core.App, now Clock) {
 	})
 }
 
-func prepareDemand(app core.App, r, actor *core.Record, now time.Time) error {
+func prepareDemand(ctx context.Context, app core.App, r, actor *core.Record, now time.Time) error {
 	defaultTo(r, "captured_at", Stored(now))
 	defaultTo(r, "channel", "visit")
 	r.Set("stage", "captured")
@@ -109,7 +110,7 @@ func prepareDemand(app core.App, r, actor *core.Record, now time.Time) error {
 		return err
 	}
 	defaultTo(r, "grid", r.GetString("scope_grid"))
-	if err := setServingHarbour(app, r); err != nil {
+	if err := setServingHarbour(ctx, app, r); err != nil {
 		return err
 	}
 	if r.GetString("harbour") == "" && actor != nil && slices.Contains(harbourRoles, actor.GetString("role")) {

@@ -1,6 +1,10 @@
 package hooks
 
-import "github.com/pocketbase/pocketbase/core"
+import (
+	"context"
+
+	"github.com/pocketbase/pocketbase/core"
+)
 
 // BindVisit runs the visit rules on every save: console, API, sync and import.
 func BindVisit(app core.App, now Clock) {
@@ -16,7 +20,7 @@ func BindVisit(app core.App, now Clock) {
 		}
 		// The grid at capture is fixed by the phone; a visit typed at the desk takes the enterprise's present grid.
 		defaultTo(r, "grid", r.GetString("scope_grid"))
-		if err := setServingHarbour(e.App, r); err != nil {
+		if err := setServingHarbour(e.Context, e.App, r); err != nil {
 			return err
 		}
 		return e.Next()
@@ -51,14 +55,17 @@ func checkVisit(r, actor *core.Record) error {
 }
 
 // setServingHarbour notes which harbour served the grid when the record was captured; it does not follow later moves.
-func setServingHarbour(app core.App, r *core.Record) error {
+func setServingHarbour(ctx context.Context, app core.App, r *core.Record) error {
 	if r.GetString("grid") == "" || r.GetString("harbour") != "" {
 		return nil
 	}
-	grid, err := app.FindRecordById("grids", r.GetString("grid"))
+	harbour, known, err := harbourOf(ctx, app, r.GetString("grid"))
 	if err != nil {
+		return err
+	}
+	if !known {
 		return Violation("grid", "unknown_reference")
 	}
-	r.Set("harbour", grid.GetString("harbour"))
+	r.Set("harbour", harbour)
 	return nil
 }

@@ -443,7 +443,7 @@ func (a *applier) placeWaitingPictures(record string) error {
 		if err != nil {
 			return err
 		}
-		its := &applier{tx: a.tx, user: user, device: p.Device, received: a.received}
+		its := &applier{tx: a.tx, user: user, device: p.Device, received: a.received, anyScope: a.anyScope && p.User == a.user.Id}
 		if err := its.judge(p); err != nil {
 			return err
 		}
@@ -476,13 +476,6 @@ func dropPictures(tx core.App, record string) error {
 // missing tells which of these pictures the server does not have from this user: never received, refused, or lost from
 // storage. A picture whose record has been deleted since, or given another picture, is not asked for again.
 func (s *Server) missing(user *core.Record, req *MissingRequest) ([]string, error) {
-	device, err := findDevice(s.app, user, req.Device)
-	if err != nil {
-		return nil, err
-	}
-	if err := mayCall(device, false); err != nil {
-		return nil, err
-	}
 	if len(req.IDs) > MaxMissing {
 		large := refuse(http.StatusRequestEntityTooLarge, "too_large")
 		large.err.With("max", MaxMissing)

@@ -22,54 +22,72 @@ type ledger struct {
 	Result string `db:"result"`
 }
 
-// apply settles one mutation: exactly one result, remembered in the same transaction as what it did.
-func (a *applier) apply(raw json.RawMessage) (Result, error) {
+// sent is one mutation as it came: read before the writer's turn, for reading costs as much as writing.
+type sent struct {
+	raw  json.RawMessage
+	m    Mutation
+	hash []byte
+	ok   bool // it can be read as a mutation at all
+}
+
+// read parses what a device sent. Nothing is judged here.
+func read(user string, raw json.RawMessage) *sent {
+	s := &sent{raw: raw}
 	body := map[string]any{}
-	var m Mutation
-	if err := json.Unmarshal(raw, &body); err != nil || json.Unmarshal(raw, &m) != nil || m.ID == "" || len(m.ID) > 64 {
+	err := json.Unmarshal(raw, &body)
+	if err != nil || json.Unmarshal(raw, &s.m) != nil || s.m.ID == "" || len(s.m.ID) > 64 {
 		id, _ := body["id"].(string)
-		return a.refuseUnknown(clip(id, 64), raw)
+		s.m = Mutation{ID: clip(id, 64)}
+		return s
 	}
-	hash := a.hash(body)
-	known, err := a.known(m.ID)
+	s.ok, s.hash = true, hashOf(user, body)
+	return s
+}
+
+// hashOf identifies a mutation by its sender and its parsed JSON; the clocks of an exchange are not part of it.
+func hashOf(user string, body map[string]any) []byte {
+	delete(body, "applied_seq")
+	delete(body, "sent_at")
+	delete(body, "server_time")
+	canonical, _ := json.Marshal(body) // maps marshal with sorted keys
+	sum := sha256.Sum256(append([]byte(user+"\n"), canonical...))
+	return sum[:]
+}
+
+// apply settles one mutation: exactly one result, remembered in the same transaction as what it did.
+func (a *applier) apply(s *sent) (Result, error) {
+	if !s.ok {
+		return a.refuseUnknown(s.m.ID, s.raw)
+	}
+	known, err := a.known(s.m.ID)
 	if err != nil {
 		return Result{}, err
 	}
 	if known != nil {
-		if !bytes.Equal(known.Hash, hash) {
-			return a.refuseReuse(m, raw)
-		}
-		var r Result
-		if err := json.Unmarshal([]byte(known.Result), &r); err != nil {
-			return Result{}, err
-		}
-		r.Duplicate = true
-		return r, nil
+		return a.again(s, known)
 	}
-	r, err := a.settle(m, raw)
+	r, err := a.settle(s.m, s.raw)
 	if err != nil {
 		return r, err
 	}
-	if err := a.remember(m, hash, r, raw); err != nil {
+	if err := a.remember(s.m, s.hash, r, s.raw); err != nil {
 		return r, err
 	}
-	if r.Status == Applied && m.Op == "create" {
-		err = a.release(m.Record)
+	if r.Status == Applied && s.m.Op == "create" {
+		err = a.release(s.m.Record)
 	}
 	return r, err
 }
 
-// hash identifies a mutation by its sender and its parsed JSON; the clocks of an exchange are not part of it.
-func (a *applier) hash(body map[string]any) []byte {
-	compared := map[string]any{}
-	for k, v := range body {
-		if k != "applied_seq" && k != "sent_at" && k != "server_time" {
-			compared[k] = v
-		}
+// again answers a mutation that came before: its present result, or a refusal if the id now stands for something else.
+func (a *applier) again(s *sent, known *ledger) (Result, error) {
+	if !bytes.Equal(known.Hash, s.hash) {
+		return a.refuseReuse(s.m, s.raw)
 	}
-	canonical, _ := json.Marshal(compared) // maps marshal with sorted keys
-	sum := sha256.Sum256(append([]byte(a.user.Id+"\n"), canonical...))
-	return sum[:]
+	var r Result
+	err := json.Unmarshal([]byte(known.Result), &r)
+	r.Duplicate = true
+	return r, err
 }
 
 func (a *applier) known(id string) (*ledger, error) {

@@ -1,6 +1,7 @@
 package fieldsync
 
 import (
+	"database/sql"
 	"errors"
 	"net/http"
 
@@ -111,14 +112,21 @@ func atomically(tx core.App, f func(tx core.App) error) (failed, fatal error) {
 func (s *Server) push(user *core.Record, req *PushRequest) (*PushResponse, error) {
 	received := s.now()
 	resp := &PushResponse{}
+	mutations := make([]*sent, len(req.Mutations))
+	for i, raw := range req.Mutations {
+		mutations[i] = read(user.Id, raw)
+	}
 	err := s.write(len(req.Mutations)+1, func(tx core.App) error {
 		if err := s.guard.check(tx.DB()); err != nil {
 			return err
 		}
 		// As of this very transaction: a grid won or lost a moment ago counts.
 		user, err := tx.FindRecordById("users", user.Id)
-		if err != nil {
+		if errors.Is(err, sql.ErrNoRows) {
 			return refuse(http.StatusUnauthorized, "unauthorized")
+		}
+		if err != nil { // a server in trouble must not sign anybody out
+			return err
 		}
 		device, err := registerDevice(tx, user, DeviceInfo{ID: req.Device})
 		if err != nil {
@@ -144,16 +152,10 @@ func (s *Server) push(user *core.Record, req *PushRequest) (*PushResponse, error
 		if err != nil {
 			return err
 		}
-		a := &applier{tx: tx, user: user, device: req.Device, skew: skew, received: received, resends: resends}
-		resp.Epoch, resp.Results = epoch, make([]Result, 0, len(req.Mutations))
-		for _, raw := range req.Mutations {
-			r, err := a.apply(raw)
-			if err != nil {
-				return err
-			}
-			resp.Results = append(resp.Results, r)
-		}
-		return nil
+		a := &applier{root: s.app, tx: tx, user: user, device: req.Device, skew: skew, received: received, resends: resends}
+		resp.Epoch = epoch
+		resp.Results, err = a.applyAll(mutations)
+		return err
 	})
 	resp.ServerTime = hooks.Stored(received)
 	return resp, err

@@ -2,7 +2,9 @@ package fieldsync
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -12,7 +14,6 @@ import (
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
-	"pgregory.net/rapid"
 )
 
 // settleTimes gives every file that was just written the time of the district's clock.
@@ -167,101 +168,88 @@ func TestTheSweepDoesNotTakeAFileFromUnderAnUpload(t *testing.T) {
 }
 
 // Invariants 1 and 3: whatever is uploaded, cut off, deleted, expired and swept in whatever order, every file that a record or
-// a waiting picture names is there; and once all is old, no other file is.
+// a waiting picture names is there; and once all is old, no other file is. A failure names its seed; the same seed replays it.
 func TestWhateverHappensEveryPictureThatIsNamedIsThere(t *testing.T) {
-	d := newDistrict(t)
-	p := d.phone("worker1")
-	rapid.Check(t, func(rt *rapid.T) {
-		type owned struct {
-			meta   AttachmentMeta
-			record map[string]any
-		}
-		var pictures []*owned
-		v := p.visit("ent100000000000", "grid10000000000")
-		if r := p.push(v); r[0].Status != Applied {
-			rt.Fatalf("%+v", r)
-		}
-		visit := v["record"].(string)
-		choose := func() *owned { return rapid.SampledFrom(pictures).Draw(rt, "picture") }
-		rt.Repeat(map[string]func(*rapid.T){
-			"capture": func(rt *rapid.T) {
-				m := p.photoOf(visit)
-				pictures = append(pictures, &owned{AttachmentMeta{ID: m["record"].(string), Collection: "visits", Record: visit}, m})
-			},
-			"push": func(rt *rapid.T) {
-				if len(pictures) > 0 {
-					p.push(choose().record)
-				}
-			},
-			"upload": func(rt *rapid.T) {
-				if len(pictures) > 0 {
-					p.attach(choose().meta, picturePNG(byte(rapid.IntRange(1, 3).Draw(rt, "shade"))))
-				}
-			},
-			"lose an upload": func(rt *rapid.T) {
-				if len(pictures) == 0 {
-					return
-				}
-				if _, err := d.app.DB().NewQuery(`DROP TRIGGER sync_photos_update`).Execute(); err != nil {
-					rt.Fatal(err)
-				}
-				if status, answer := p.upload(choose().meta, picturePNG(byte(rapid.IntRange(1, 3).Draw(rt, "shade")))); status != 500 {
-					rt.Fatalf("%d %s", status, answer)
-				}
-				if err := ensureTriggers(d.app); err != nil {
-					rt.Fatal(err)
-				}
-			},
-			"delete": func(rt *rapid.T) {
-				if len(pictures) == 0 {
-					return
-				}
-				id := choose().meta.ID
-				if rapid.Bool().Draw(rt, "by plain SQL") {
-					if _, err := d.app.DB().Delete("photos", dbx.HashExp{"id": id}).Execute(); err != nil {
-						rt.Fatal(err)
-					}
-				} else if r, err := d.app.FindRecordById("photos", id); err == nil {
-					if err := d.app.Delete(r); err != nil {
-						rt.Fatal(err)
-					}
-				}
-			},
-			"time passes": func(rt *rapid.T) {
-				d.settleTimes()
-				d.time = d.time.Add(time.Duration(rapid.IntRange(1, 200).Draw(rt, "hours")) * time.Hour)
-			},
-			"expire": func(*rapid.T) { d.expire() },
-			"sweep":  func(*rapid.T) { d.sweep() },
-			"":       func(rt *rapid.T) { d.everyNamedFileIsThere(rt) },
-		})
-		d.settleTimes()
-		d.time = d.time.Add(70 * 24 * time.Hour)
-		d.expire()
-		d.time = d.time.Add(31 * 24 * time.Hour)
-		d.sweep()
-		d.everyNamedFileIsThere(rt)
-		err := filepath.WalkDir(d.path("photos", "", ""), func(path string, e fs.DirEntry, err error) error {
-			if err != nil || e.IsDir() {
-				return err
-			}
-			record := filepath.Base(filepath.Dir(path))
-			if r, err := d.app.FindRecordById("photos", record); err != nil || r.GetString("file") != strings.TrimSuffix(e.Name(), ".attrs") {
-				rt.Errorf("nobody names %s", path)
-			}
-			return nil
-		})
-		if err != nil && !os.IsNotExist(err) {
-			rt.Fatal(err)
-		}
-	})
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { uploadsAndSweeps(t, rand.New(rand.NewPCG(seed, 4)), 100) })
+	}
 }
 
-func (d *district) everyNamedFileIsThere(t rapid.TB) {
+func uploadsAndSweeps(t *testing.T, r *rand.Rand, steps int) {
+	d := newDistrict(t)
+	p := d.phone("worker1")
+	v := p.visit("ent100000000000", "grid10000000000")
+	expect(t, p.push(v)[0], Applied, "")
+	visit := v["record"].(string)
+	records := []map[string]any{p.photoOf(visit)}
+	for range steps {
+		m := pick(r, records)
+		id := m["record"].(string)
+		meta, picture := AttachmentMeta{ID: id, Collection: "visits", Record: visit}, picturePNG(byte(r.IntN(3)))
+		switch r.IntN(16) {
+		case 0, 1:
+			records = append(records, p.photoOf(visit))
+		case 2, 3:
+			p.push(m)
+		case 4, 5, 6, 7:
+			p.attach(meta, picture)
+		case 8, 9: // the file is written, the transaction lost
+			if _, err := d.app.DB().NewQuery(`DROP TRIGGER sync_photos_update`).Execute(); err != nil {
+				t.Fatal(err)
+			}
+			if status, answer := p.upload(meta, picture); status != 500 {
+				t.Fatalf("%d %s", status, answer)
+			}
+			if err := ensureTriggers(d.app); err != nil {
+				t.Fatal(err)
+			}
+		case 10:
+			if _, err := d.app.DB().Delete("photos", dbx.HashExp{"id": id}).Execute(); err != nil {
+				t.Fatal(err)
+			}
+		case 11:
+			if r, err := d.app.FindRecordById("photos", id); err == nil {
+				if err := d.app.Delete(r); err != nil {
+					t.Fatal(err)
+				}
+			}
+		case 12, 13:
+			d.settleTimes()
+			d.time = d.time.Add(time.Duration(r.IntN(200)) * time.Hour)
+		case 14:
+			d.expire()
+		case 15:
+			d.sweep()
+		}
+		d.everyNamedFileIsThere(t)
+	}
+	d.settleTimes()
+	d.time = d.time.Add(2 * patience)
+	d.expire()
+	d.time = d.time.Add(patience + time.Minute)
+	d.sweep()
+	d.everyNamedFileIsThere(t)
+	err := filepath.WalkDir(d.path("photos", "", ""), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		record := filepath.Base(filepath.Dir(path))
+		if r, err := d.app.FindRecordById("photos", record); err != nil || r.GetString("file") != strings.TrimSuffix(e.Name(), ".attrs") {
+			t.Errorf("nobody names %s", path)
+		}
+		return nil
+	})
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+}
+
+func (d *district) everyNamedFileIsThere(t *testing.T) {
 	var rows []struct {
 		ID   string `db:"id"`
 		File string `db:"file"`
 	}
+	t.Helper()
 	if err := d.app.DB().NewQuery(`SELECT id, file FROM photos WHERE file != '' UNION SELECT id, file FROM sync_attachments WHERE status = 'deferred'`).All(&rows); err != nil {
 		t.Fatal(err)
 	}

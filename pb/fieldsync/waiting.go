@@ -96,7 +96,8 @@ func (a *applier) release(record string) error {
 			if err := json.Unmarshal([]byte(row.Body), &m); err != nil {
 				return err
 			}
-			its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received, place: row.Position, resends: a.resends}
+			its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received, place: row.Position, resends: a.resends,
+				anyScope: a.anyScope && row.User == a.user.Id} // what belongs to a record taken by waiver is taken with it
 			result, err := its.settle(m, json.RawMessage(row.Body))
 			if err != nil {
 				return err
@@ -172,29 +173,32 @@ func (s *Server) expireWaits() error {
 func (a *applier) dropWaiting(record string) error {
 	queue := []string{record}
 	for len(queue) > 0 {
-		if err := dropPictures(a.tx, queue[0]); err != nil {
-			return err
-		}
-		var waiting []string
-		if err := a.tx.DB().NewQuery(`SELECT mutation FROM sync_deferred WHERE waits_for = {:id} ORDER BY position`).
-			Bind(dbx.Params{"id": queue[0]}).Column(&waiting); err != nil {
-			return err
-		}
-		queue = queue[1:]
-		for _, id := range waiting {
-			m, err := a.giveUp(id)
-			if err != nil {
+		// One by one: what is given up may let another go on, and that may come to wait here.
+		var id string
+		err := a.tx.DB().NewQuery(`SELECT mutation FROM sync_deferred WHERE waits_for = {:id} ORDER BY position LIMIT 1`).
+			Bind(dbx.Params{"id": queue[0]}).Row(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			if err := dropPictures(a.tx, queue[0]); err != nil {
 				return err
 			}
-			if m.Op == "create" {
-				queue = append(queue, m.Record)
-			}
+			queue = queue[1:]
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		m, err := a.giveUp(id)
+		if err != nil {
+			return err
+		}
+		if m.Op == "create" {
+			queue = append(queue, m.Record)
 		}
 	}
 	return nil
 }
 
-// giveUp turns a waiting mutation into a refused one, parent_missing.
+// giveUp turns a waiting mutation into a refused one, parent_missing. What waited behind it goes on, unless it made the record.
 func (a *applier) giveUp(id string) (Mutation, error) {
 	var row struct {
 		User   string `db:"user"`
@@ -204,7 +208,9 @@ func (a *applier) giveUp(id string) (Mutation, error) {
 		At     string `db:"received_at"`
 	}
 	var m Mutation
-	if err := a.tx.DB().NewQuery(`SELECT user, device, body, skew_ms, received_at FROM sync_deferred WHERE mutation = {:id}`).Bind(dbx.Params{"id": id}).One(&row); err != nil {
+	if err := a.tx.DB().NewQuery(`SELECT user, device, body, skew_ms, received_at FROM sync_deferred WHERE mutation = {:id}`).Bind(dbx.Params{"id": id}).One(&row); errors.Is(err, sql.ErrNoRows) {
+		return m, nil // went on when another was given up
+	} else if err != nil {
 		return m, err
 	}
 	user, err := a.tx.FindRecordById("users", row.User)
@@ -219,11 +225,14 @@ func (a *applier) giveUp(id string) (Mutation, error) {
 		return m, err
 	}
 	fields := reject("_", "parent_missing").fields
-	its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received}
+	its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received, resends: a.resends}
 	if err := its.keepRejected(m, json.RawMessage(row.Body), fields); err != nil {
 		return m, err
 	}
-	return m, a.settleWaiting(id, Result{ID: id, Status: Rejected, Errors: fields}, row.Body)
+	if err := a.settleWaiting(id, Result{ID: id, Status: Rejected, Errors: fields}, row.Body); err != nil || m.Op == "create" {
+		return m, err
+	}
+	return m, its.release(m.Record)
 }
 
 // followMerged puts the survivor in the place of a merged record wherever values name one.
