@@ -39,6 +39,7 @@ func Bind(app core.App, now hooks.Clock) {
 	bindResolutions(app, now)
 	bindDevices(app, now)
 	bindRewrites(app, now)
+	bindPictures(app)
 	bindQuick(app)
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
 		if err := prepare(se.App, now); err != nil {
