@@ -39,8 +39,8 @@ bench: ## the long runs: pushes, imports, nights, rendering (minutes)
 	@$(MAKE) --no-print-directory bench-sync
 
 bench-sync: ## sync beside its rivals, in one table; make bench-sync ARGS=-short for a quick look
-	@mkdir -p bin/tmp
-	TMPDIR=$(CURDIR)/bin/tmp go test -run '^$$' -bench '^BenchmarkTargets$$' -benchtime 1x -timeout 60m $(ARGS) ./pb/fieldsync
+	@mkdir -p bin/.tmp
+	TMPDIR=$(CURDIR)/bin/.tmp go test -run '^$$' -bench '^BenchmarkTargets$$' -benchtime 1x -timeout 60m $(ARGS) ./pb/fieldsync
 
 FUZZTIME ?= 5m
 fuzz-sync: ## search for bytes that the sync calls answer wrongly, each target for FUZZTIME (5m)

@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"mime/multipart"
 	"net/http"
 	"testing"
@@ -24,6 +25,16 @@ func picturePNG(shade byte) []byte {
 }
 
 func (p *phone) attach(meta AttachmentMeta, data []byte) AttachmentResult {
+	p.d.t.Helper()
+	status, raw := p.upload(meta, data)
+	var r AttachmentResult
+	if err := json.Unmarshal(raw, &r); err != nil || status != 200 {
+		p.d.t.Fatalf("%d %s", status, raw)
+	}
+	return r
+}
+
+func (p *phone) upload(meta AttachmentMeta, data []byte) (int, []byte) {
 	p.d.t.Helper()
 	meta.Device, meta.SentAt = p.device, hooks.Stored(p.d.time)
 	if meta.SHA256 == "" {
@@ -45,11 +56,8 @@ func (p *phone) attach(meta AttachmentMeta, data []byte) AttachmentResult {
 		p.d.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var r AttachmentResult
-	if err := json.NewDecoder(resp.Body).Decode(&r); err != nil || resp.StatusCode != 200 {
-		p.d.t.Fatalf("%d %v", resp.StatusCode, err)
-	}
-	return r
+	raw, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, raw
 }
 
 func (p *phone) photoOf(visit string) map[string]any {

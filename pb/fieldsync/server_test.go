@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ var template = sync.OnceValues(func() (files map[string][]byte, err error) {
 	b.save("grids", map[string]any{"id": "grid10000000000", "name": "第一网格", "area": community, "harbour": "harbour1000000a"})
 	b.save("grids", map[string]any{"id": "grid20000000000", "name": "第二网格", "area": community, "harbour": "harbour2000000a"})
 	user := func(name string, values map[string]any) string {
-		values["name"], values["email"], values["password"] = name, name+"@example.com", "password123"
+		values["id"], values["name"], values["email"], values["password"] = userID(name), name, name+"@example.com", "password123"
 		return b.save("users", values)
 	}
 	worker1, worker2 := user("worker1", map[string]any{"role": "grid_worker"}), user("worker2", map[string]any{"role": "grid_worker"})
@@ -214,8 +215,11 @@ func (d *district) edit(collection, id string, values map[string]any) {
 	}
 }
 
+// userID is the same in every run, so that a failed history repeats.
+func userID(name string) string { return (strings.ToLower(name) + strings.Repeat("0", 15))[:15] }
+
 func (d *district) user(name string, values map[string]any) {
-	values["name"], values["email"], values["password"] = name, name+"@example.com", "password123"
+	values["id"], values["name"], values["email"], values["password"] = userID(name), name, name+"@example.com", "password123"
 	d.users[name] = d.save("users", values)
 }
 
