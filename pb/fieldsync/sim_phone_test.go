@@ -348,7 +348,7 @@ func (p *simPhone) whole(resp *PullResponse) {
 			continue
 		}
 		_, holds := p.has[key]
-		if sees := w.visible(userID(p.user), key, hooks.Stored(w.time)); sees && !holds {
+		if sees := w.visible(simUserID(p.user), key, hooks.Stored(w.time)); sees && !holds {
 			w.fail(2, "%s does not hold %s", p.name, key)
 		}
 	}
