@@ -184,7 +184,7 @@ func (w *world) judgePicture(p *simPhone, r AttachmentResult) {
 	case photo != nil && r.Status == Deferred:
 		w.fail(6, "a picture waits for %s, which is there", r.ID)
 	}
-	w.tally["picture "+string(r.Status)+" "+strings.Join(codes(r.Errors), " ")]++
+	w.tally["picture "+string(r.Status)+" "+strings.Join(codesOf(r.Errors), " ")]++
 	if !r.Duplicate {
 		w.photos[r.ID] = r.Status
 	}
