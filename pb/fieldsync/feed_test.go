@@ -18,13 +18,6 @@ func (d *district) photo(id, of string) {
 	d.save("photos", map[string]any{"id": id, "collection": "enterprises", "record": of, "bytes": 1})
 }
 
-func (d *district) execute(query string) {
-	d.t.Helper()
-	if _, err := d.app.NonconcurrentDB().NewQuery(query).Execute(); err != nil {
-		d.t.Fatalf("%s: %v", query, err)
-	}
-}
-
 // Invariant 2. A table dropped with its collection tells nobody what was in it.
 func TestACollectionDeletedAndMadeAgainOrImportedKeepsTheFeedWhole(t *testing.T) {
 	for name, id := range map[string]string{"made again": "", "imported under a new id": "pbc_4711471147"} {
@@ -73,19 +66,19 @@ func TestWhatWasDoneWhileTriggersWereMissingReachesThePhonesAtTheNextStart(t *te
 	visit("visit1000000000", "ent100000000000")
 	visit("visit2000000000", "ent200000000000")
 	d.save("demands", map[string]any{"id": "demand100000000", "enterprise": "ent100000000000", "kind": "first_loan", "need": "startup", "amount": 1})
-	d.execute(`INSERT INTO demand_matches (id, demand, bank) VALUES ('match1000000000', 'demand100000000', 'banka0000000000')`)
+	d.sql(`INSERT INTO demand_matches (id, demand, bank) VALUES ('match1000000000', 'demand100000000', 'banka0000000000')`)
 	phones := []*phone{p1, p2, counter, d.phone("deskA")}
 	for _, p := range phones {
 		p.pull(0)
 	}
 	for name := range triggers() {
-		d.execute("DROP TRIGGER " + name)
+		d.sql("DROP TRIGGER " + name)
 	}
-	d.execute(`DELETE FROM visits WHERE id = 'visit2000000000'`)
-	d.execute(`UPDATE enterprises SET grid = 'grid20000000000' WHERE id = 'ent100000000000'`)
-	d.execute(`INSERT INTO visits (id, enterprise, worker, started_at, outcome) VALUES ('visit3000000000', 'ent100000000000', '` + d.users["worker2"].Id + `', '2026-09-01 01:00:00.000Z', 'met')`)
-	d.execute(`DELETE FROM demand_matches`)
-	d.execute(`DELETE FROM assignments WHERE user = '` + d.users["worker1"].Id + `'`)
+	d.sql(`DELETE FROM visits WHERE id = 'visit2000000000'`)
+	d.sql(`UPDATE enterprises SET grid = 'grid20000000000' WHERE id = 'ent100000000000'`)
+	d.sql(`INSERT INTO visits (id, enterprise, worker, started_at, outcome) VALUES ('visit3000000000', 'ent100000000000', '` + d.users["worker2"].Id + `', '2026-09-01 01:00:00.000Z', 'met')`)
+	d.sql(`DELETE FROM demand_matches`)
+	d.sql(`DELETE FROM assignments WHERE user = '` + d.users["worker1"].Id + `'`)
 	if err := prepare(d.app, d.now); err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +99,7 @@ func TestARecordThatPlainSQLGivesAnotherIDIsTakenBackUnderTheOldOne(t *testing.T
 	d := newDistrict(t)
 	p := d.phone("worker1")
 	p.pull(0)
-	d.execute(`UPDATE enterprises SET id = 'ent300000000000' WHERE id = 'ent100000000000'`)
+	d.sql(`UPDATE enterprises SET id = 'ent300000000000' WHERE id = 'ent100000000000'`)
 	p.pull(0)
 	if p.holds("enterprises/ent100000000000") || !p.holds("enterprises/ent300000000000") {
 		t.Fatalf("holds %s", p.ids("enterprises"))
@@ -148,7 +141,7 @@ func TestAFieldAddedHiddenOrRemovedStartsTheDownloadAnew(t *testing.T) {
 		p.pull(0)
 	}
 	change(func(c *core.Collection) { c.Fields.Add(&core.TextField{Name: "motto", Help: "店训"}) })
-	d.execute(`UPDATE enterprises SET motto = '和气生财'`)
+	d.sql(`UPDATE enterprises SET motto = '和气生财'`)
 	p.pull(0)
 	if value, _ := shown(); value != "和气生财" {
 		t.Errorf("after it was added: %v", value)
@@ -179,7 +172,7 @@ func (d *district) restoreFrom(backup string) {
 func (d *district) backup() (dir string) {
 	d.t.Helper()
 	dir = d.t.TempDir()
-	d.execute(`VACUUM INTO '` + dir + `/data.db'`)
+	d.sql(`VACUUM INTO '` + dir + `/data.db'`)
 	return dir
 }
 
@@ -231,7 +224,7 @@ func TestAnAnnouncedRestoreForgetsWhatTheLifeBeforeHadSentAgain(t *testing.T) {
 	d := newDistrict(t)
 	p := d.phone("worker1")
 	p.pull(0)
-	d.execute(`INSERT INTO sync_rewritten (collection, record, field, seq) VALUES ('visits', 'x', 'notes', 1)`)
+	d.sql(`INSERT INTO sync_rewritten (collection, record, field, seq) VALUES ('visits', 'x', 'notes', 1)`)
 	old := d.state("epoch")
 	epoch, err := NewEpoch(d.app, d.time)
 	if err != nil || len(epoch) != 16 || epoch == old || epoch != d.state("epoch") || d.count("sync_rewritten") != 0 {
