@@ -20,8 +20,7 @@ func (d *district) sql(queries ...string) {
 	}
 }
 
-// blindly runs plain SQL that no trigger sees, as when a tool has dropped them, and puts them back as the tool would: the server's
-// own start counts everything as changed that was there without triggers.
+// blindly runs plain SQL that no trigger sees, as when a tool has dropped them, and puts them back.
 func (d *district) blindly(queries ...string) {
 	d.t.Helper()
 	have, err := presentTriggers(d.app.DB())
@@ -33,7 +32,7 @@ func (d *district) blindly(queries ...string) {
 	}
 	d.sql(queries...)
 	for _, name := range sortedKeys(have) {
-		d.sql(have[name])
+		d.sql(have[name]) // as they were, and nothing else: ensuring them would mend the harm as well
 	}
 }
 
