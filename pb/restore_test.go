@@ -314,6 +314,7 @@ func restoreStory(t *testing.T, seed uint64) {
 	disputed, _ := s.disputes(s.clock.Now())
 
 	// The disk is gone; people go on.
+	s.pass(time.Minute)
 	down := s.clock.Now()
 	b.Skew = 0
 	s.stop()
