@@ -3,6 +3,7 @@ package hooks
 import (
 	"errors"
 	"fmt"
+	"sort"
 	"strings"
 
 	validation "github.com/pocketbase/ozzo-validation/v4"
@@ -31,6 +32,7 @@ func (f FieldErrors) Error() string {
 	for k, v := range f {
 		parts = append(parts, k+": "+v.Message)
 	}
+	sort.Strings(parts)
 	return strings.Join(parts, "; ")
 }
 
@@ -82,13 +84,26 @@ var catalogue = map[string]string{
 	"attachment_reused":  "同一照片编号已用于其他照片",
 	"not_a_picture":      "文件不是 JPEG、PNG 或 WebP 图片",
 	"attachment_unknown": "没有这张照片的记录",
+	// what an administrator decides about them
+	"resolved_before":         "这一条已经处理过了，请刷新后查看处理结果",
+	"evidence_kept":           "上报的内容和收到时的情况是凭据，不能修改；只能填写处理、处理说明和更正后的上报",
+	"replay_refused":          "重新办理未通过",
+	"replay_waits":            "所引用的记录还没有上报，请先处理那条记录",
+	"correction_other_record": "更正后的上报必须是同一条记录",
+	"author_gone":             "上报人的账号已不存在，不能以其名义办理",
+	"value_changed":           "服务器上的值在冲突后又有改动，请核对后再处理一次。现在的值：",
+	"audit_kept":              "上报处理记录不能修改或删除",
+	"settle_instead":          "被退回的上报和冲突不能删除，请选择处理方式",
+	"system_only":             "这类记录只由系统生成",
+	"device_kept":             "设备不能删除，请改为停用或清除",
+	"device_bound":            "设备只属于一个人，不能改给他人",
 	// fields
 	"required":              "请填写",
 	"wrong_type":            "格式不对",
 	"not_in_list":           "不在可选范围内",
 	"too_long":              "内容过长",
 	"too_small":             "数值过小",
-	"too_big":               "数值过大",
+	"too_big":               "数值或文件过大",
 	"not_whole":             "请填写整数",
 	"bad_pattern":           "格式不对",
 	"unknown_reference":     "所引用的记录不存在",

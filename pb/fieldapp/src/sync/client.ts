@@ -1,10 +1,11 @@
 import { liveQuery } from 'dexie'
-import type { Attention, Capture, Client, ConflictNote, Draft, Fields, OutboxLine, RecordView, RefusedPicture, Status, User } from './contract'
+import type { Attention, Capture, Client, ConflictNote, Decision, Draft, Fields, OutboxLine, RecordView, RefusedPicture, Status, User } from './contract'
 import { fresh, type Database, type Meta } from './database'
 import type { Env } from './env'
 import { CallError, LocalError, sentence, storageError } from './errors'
 import { exclusively, renew } from './exclusive'
 import { hex, newId, stored } from './ids'
+import { purge, roomy } from './keep'
 import { Loop, type Outcome } from './loop'
 import { capture, drop, mend } from './outbox'
 import { Pictures } from './pictures'
@@ -29,6 +30,8 @@ export interface Credentials {
 const tokenAge = 86_400_000
 /** What the server holds back is asked about this often, in milliseconds, when nothing was sent. */
 const askEvery = 300_000
+/** New lives of the server's database that one exchange goes along with. */
+const livesAtOnce = 4
 
 type Counts = Pick<Status, 'pending' | 'waiting' | 'rejected' | 'pictures' | 'oldest_pending_at' | 'device'> & { server: Meta['server']; last: Meta['last'] }
 
@@ -50,6 +53,8 @@ export class FieldClient implements Client {
   private dead = ''
   private greeted = false
   private wiped = false
+  /** The server's clock as of its last answer, as PocketBase stores it. */
+  private serverTime = ''
   closed = false
   private turn: Promise<unknown> = Promise.resolve()
 
@@ -60,8 +65,8 @@ export class FieldClient implements Client {
     this.wire = new Wire(env)
     const answered = (serverTime: string, epoch: string) => this.answered(serverTime, epoch)
     this.push = new Push(db, env, this.wire, answered)
-    this.pull = new Pull(db, this.wire, answered, downloading => this.set({ downloading }))
-    this.pictures = new Pictures(db, env, this.wire, async () => this.now_.session === 'expired' ? '' : this.signed.token, async () => {
+    this.pull = new Pull(db, env, this.wire, answered, downloading => this.set({ downloading }))
+    this.pictures = new Pictures(db, env, this.wire, async () => this.now_.session === 'expired' ? '' : this.signed.token, () => this.serverTime, async () => {
       if (!this.env.locks) await renew(this.env, this.db, this.holder)
       await this.refresh()
     })
@@ -127,10 +132,11 @@ export class FieldClient implements Client {
   async saveDraft(d: Omit<Draft, 'saved_at'>): Promise<void> {
     try {
       // Copied by hand: a page's reactive objects cannot be stored.
-      await this.db.drafts.put({
+      const copy = {
         id: d.id, form: d.form, subject: d.subject, title: d.title, saved_at: stored(this.env.now()), data: JSON.parse(JSON.stringify(d.data)),
         pictures: d.pictures.map(p => ({ ...p, location: p.location && { lon: p.location.lon, lat: p.location.lat } })),
-      })
+      }
+      await roomy(this.db, () => this.db.drafts.put(copy))
     } catch (e) {
       throw storageError(e)
     }
@@ -160,6 +166,12 @@ export class FieldClient implements Client {
   }
 
   dismissConflict(id: string): Promise<void> { return this.db.conflicts.delete(id) }
+
+  async decisions(): Promise<Decision[]> {
+    return (await this.db.decisions.toArray()).sort((a, b) => a.at > b.at ? -1 : 1)
+  }
+
+  dismissDecision(id: string): Promise<void> { return this.db.decisions.delete(id) }
 
   async mend(mutation: string, repaired: Fields): Promise<void> {
     await mend(this.db, this.env, mutation, repaired)
@@ -226,10 +238,10 @@ export class FieldClient implements Client {
     const { db } = this
     return db.transaction('r', [db.outbox, db.pictures, db.meta], async () => {
       const pictures = (state: string) => db.pictures.where('state').equals(state).count()
-      const [pending, waiting, rejected, oldest, total, sent, refused, device, server, last] = await Promise.all([
+      const [pending, waiting, rejected, oldest, unsent, sent, refused, device, server, last] = await Promise.all([
         db.inState('queued').count(), db.inState('waiting').count(), db.inState('refused').count(), db.inState('queued').first(),
-        db.pictures.count(), pictures('sent'), pictures('refused'), db.read('device'), db.read('server'), db.read('last')])
-      return { pending, waiting, rejected, oldest_pending_at: oldest?.captured_at ?? '', pictures: { total, sent, refused }, device, server, last }
+        pictures('pending'), pictures('sent'), pictures('refused'), db.read('device'), db.read('server'), db.read('last')])
+      return { pending, waiting, rejected, oldest_pending_at: oldest?.captured_at ?? '', pictures: { total: unsent + sent + refused, sent, refused }, device, server, last }
     })
   }
 
@@ -258,10 +270,12 @@ export class FieldClient implements Client {
   async verify(): Promise<{ equal: boolean; message: string }> {
     let equal = false
     await this.guarded(true, async token => {
+      // Against a server that came back from a backup it is compared when all was sent again.
+      const trouble = await this.db.read('resend') ? await this.through(token, true) : undefined
       this.set({ syncing: 'pull' })
       await this.greet(token)
       equal = await this.pull.verify(token)
-      return equal ? undefined : new LocalError('digest_differs')
+      return equal ? trouble : new LocalError('digest_differs')
     })
     if (equal) return { equal, message: '本机数据与服务器一致' }
     return { equal, message: this.counts.last.error?.message ?? sentence(this.now_.session === 'expired' ? 'unauthorized' : 'network') }
@@ -269,45 +283,57 @@ export class FieldClient implements Client {
 
   /** Exchanges once: what the loop runs. */
   private async exchange(byHand: boolean): Promise<Outcome> {
-    const outcome = await this.guarded(byHand, async token => {
-      this.set({ syncing: 'push' })
-      await this.greet(token)
-      let trouble = await this.pull.evicted() ? new LocalError('storage_evicted') : undefined
-      await this.pushAll(token, byHand)
-      if (await this.db.pictures.where('state').equals('pending').count()) {
-        this.set({ syncing: 'pictures' })
-        try {
-          await this.pictures.send(token)
-        } catch (e) {
-          // A picture that cannot get through must not keep records from coming.
-          if (!(e instanceof CallError) || e.status === 401 || e.status === 429 || e.code.startsWith('device_')) throw e
-          trouble = e
-        }
+    return await this.guarded(byHand, token => this.through(token, byHand)) ?? { ok: true }
+  }
+
+  /** Sends and brings all there is; returns what went wrong on the way without stopping it. */
+  private async through(token: string, byHand: boolean): Promise<LocalError | undefined> {
+    for (let lives = 1; ; lives++) {
+      try {
+        return await this.once(token, byHand)
+      } catch (e) {
+        if (!(e instanceof CallError) || e.code !== 'epoch_changed' || lives === livesAtOnce) throw e
+        // The server came back from a backup. A push is refused without saying into which life: hello says it.
+        this.greeted = false
       }
-      this.set({ syncing: 'pull' })
-      await this.pull.run(token)
-      return trouble
-    })
-    return outcome ?? { ok: true }
+    }
+  }
+
+  private async once(token: string, byHand: boolean): Promise<LocalError | undefined> {
+    const { db } = this
+    this.set({ syncing: 'push' })
+    await this.greet(token)
+    let trouble = await this.pull.evicted() ? new LocalError('storage_evicted') : undefined
+    // Before anything is pulled: what the restored server lacks must not be forgotten here.
+    if (await db.read('resend')) {
+      this.set({ syncing: 'resend' })
+      await this.push.again(token)
+      this.set({ syncing: 'push' })
+    }
+    await this.pushAll(token, byHand)
+    if (await db.read('resend') || await db.pictures.where('state').equals('pending').count()) {
+      this.set({ syncing: 'pictures' })
+      try {
+        await this.pictures.again(token)
+        await this.pictures.send(token)
+      } catch (e) {
+        // A picture that cannot get through must not keep records from coming.
+        if (!(e instanceof CallError) || e.status === 401 || e.status === 429 || e.code === 'epoch_changed' || e.code.startsWith('device_')) throw e
+        trouble = e
+      }
+    }
+    this.set({ syncing: 'pull' })
+    await this.pull.run(token)
+    if (!await db.read('resend')) await purge(db, new Date(this.serverTime.replace(' ', 'T')))
+    return trouble
   }
 
   private async pushAll(token: string, byHand: boolean): Promise<void> {
-    const all = async () => {
-      const sent = await this.push.drain(token)
-      const since = this.env.now().getTime() - Date.parse(await this.db.read('asked_at') || new Date(0).toISOString())
-      if (!sent && !byHand && since >= 0 && since < askEvery || !await this.db.inState('waiting').count()) return
-      await this.push.askWaiting(token)
-      await this.db.write('asked_at', this.env.now().toISOString())
-    }
-    try {
-      await all()
-    } catch (e) {
-      if (!(e instanceof CallError) || e.code !== 'epoch_changed') throw e
-      // The server came back from a backup: what it does not have yet is sent on; the old life's cursor makes the next pull a full download.
-      this.greeted = false
-      await this.greet(token)
-      await all()
-    }
+    const sent = await this.push.drain(token)
+    const since = this.env.now().getTime() - Date.parse(await this.db.read('asked_at') || new Date(0).toISOString())
+    if (!sent && !byHand && since >= 0 && since < askEvery || !await this.db.inState('waiting').count()) return
+    await this.push.askWaiting(token)
+    await this.db.write('asked_at', this.env.now().toISOString())
   }
 
   /** Does one thing after another in this tab, and alone among the tabs; undefined: another tab is at it. */
@@ -384,16 +410,25 @@ export class FieldClient implements Client {
     this.greeted = true
   }
 
+  /** Notes what every answer tells. Throws CallError epoch_changed when it comes from another life of the database than the one before. */
   private async answered(serverTime: string, epoch: string): Promise<void> {
     const { db, env } = this
     if (!env.locks) await renew(env, db, this.holder)
-    const skew = Math.round((Date.parse(serverTime.replace(' ', 'T')) - env.now().getTime()) / 1000) || 0
-    await db.transaction('rw', db.meta, async () => {
-      const server = await db.read('server')
+    const at = Date.parse(serverTime.replace(' ', 'T')), skew = Math.round((at - env.now().getTime()) / 1000) || 0
+    if (at) this.serverTime = stored(new Date(at))
+    const restored = await db.transaction('rw', db.meta, async () => {
+      const server = await db.read('server'), other = server.epoch !== '' && server.epoch !== epoch
       if (server.epoch !== epoch || server.skew !== skew) await db.write('server', { ...server, epoch, skew })
+      if (!other) return false
+      // With the new name, in one transaction: whatever happens next, all is sent again before the next pull, which is a full download.
+      await db.write('resend', { above: 0, pictures: false })
+      await db.write('flight', [])
+      await db.write('pull', { ...await db.read('pull'), cursor: null, under_way: false })
+      return true
     })
     if (this.now_.unreachable) this.set({ unreachable: false })
     await this.refresh()
+    if (restored) throw new CallError('epoch_changed', 409)
   }
 
   /** Notes a failed exchange and what follows from it. */
@@ -416,9 +451,10 @@ export class FieldClient implements Client {
       this.greeted = false
       this.set({ session: 'stopped' })
     }
-    // A replaced phone that may only send has done all it may; so has one whose user must act first.
-    const done = code === 'device_drain_only' || code === 'password_change_required' || call?.status === 401
-    await this.note(error, code === 'device_drain_only', true)
+    // A replaced phone that may only send has done all it may, and so has an app too old to be sent anything; so has one whose user must act first.
+    const sent = code === 'device_drain_only' || code === 'upgrade_required'
+    const done = sent || code === 'password_change_required' || call?.status === 401
+    await this.note(error, sent, true)
     return { ok: done, wait: call?.retryAfter }
   }
 
@@ -438,17 +474,14 @@ export class FieldClient implements Client {
       server: { ...this.counts.server, device_state: 'wiped' }, last: { success_at: '', error: { code: 'device_wiped', message: sentence('device_wiped'), at: stored(this.env.now()) } } }
     this.set({ session: 'stopped' })
     await this.credentials.wiped(device, token, async () => {
-      await this.clear(false) // so that pages that look on see it go
+      await this.clear([]) // so that pages that look on see it go
       await this.db.delete({ disableAutoOpen: false })
     })
   }
 
-  private clear(keepDrafts: boolean): Promise<void> {
-    const { db } = this
-    return db.transaction('rw', db.tables, async () => {
-      const device = await db.read('device')
-      for (const table of db.tables) if (!keepDrafts || table.name !== 'drafts') await table.clear()
-      if (keepDrafts) await db.write('device', device)
+  private clear(but: string[]): Promise<void> {
+    return this.db.transaction('rw', this.db.tables, async () => {
+      for (const table of this.db.tables) if (!but.includes(table.name)) await table.clear()
     })
   }
 
@@ -457,7 +490,10 @@ export class FieldClient implements Client {
   /** What would be lost if the data went now. */
   unsent(): Promise<number> { return this.db.unsent() }
 
-  /** Forgets all that the user was shown and sent; unfinished drafts and the device's name stay for the next sign-in. */
+  /**
+   * Forgets all that the user was shown. Unfinished drafts stay for the next sign-in, and so does what a restored server would have to be
+   * sent again, what it still holds back, and which life of it that was.
+   */
   async signOut(): Promise<void> {
     this.quiet()
     this.loop.close()
@@ -465,7 +501,8 @@ export class FieldClient implements Client {
     this.channel?.post({ left: true })
     // A page of an exchange that is ending must not be stored after this.
     await this.alone(true, async () => {})
-    await this.clear(true)
+    await this.clear(['drafts', 'outbox', 'kept', 'pictures', 'bytes', 'meta'])
+    await this.pull.restart()
     this.close()
   }
 

@@ -34,6 +34,8 @@ export type Capture =
   | { op: 'create'; collection: string; record?: string; data: Fields; pictures?: NewPicture[] }
   /** `from`: what the person saw when the form opened; without it, what the device shows now. A form that stays open over a pull must not overwrite what came. */
   | { op: 'update'; collection: string; record: string; to: Fields; from?: Fields; pictures?: NewPicture[] }
+  /** Takes back an own record that nothing refers to; pictures of it that were not sent are given up. */
+  | { op: 'delete'; collection: string; record: string }
 
 /** A mutation of the outbox that needs a person: the server refused it and said why. */
 export interface Attention {
@@ -49,8 +51,28 @@ export interface Attention {
 /** A picture that the server refused. */
 export interface RefusedPicture { id: string; collection: string; record: string; errors: Record<string, FieldError>; bytes: ArrayBuffer; type: string }
 
-/** A field in which the server kept another value than this device's. `theirs` is missing where the user may not see it. */
+/**
+ * A field in which the server kept another value than this device's. `theirs` is missing where the user may not see it.
+ * `field` "_": the record was not deleted, because somebody else had changed it.
+ */
 export interface ConflictNote { id: string; at: string; collection: string; record: string; field: string; yours: any; theirs?: any }
+
+/** What the office decided about a refused mutation or a conflict of this device; the queue is rid of it. */
+export interface Decision {
+  id: string
+  /** When this device learned of it. */
+  at: string
+  collection: string
+  record: string
+  /** The field of a conflict; '' for a refused mutation. */
+  field: string
+  /** replay, drop, take_theirs, take_ours; '' where the office did not say. */
+  resolution: string
+  /** What the office wrote about it. */
+  note: string
+  /** What the mutation had said. */
+  data: Fields
+}
 
 /** One line of the outbox page, newest last. A mutation's captured_at is RFC 3339 with the phone's zone; read any time with new Date(t.replace(' ', 'T')). */
 export interface OutboxLine { mutation: string; op: string; collection: string; record: string; captured_at: string; state: 'pending' | 'waiting' | 'rejected' }
@@ -72,7 +94,8 @@ export interface Status {
   online: boolean
   /** signed_out: no user; expired: the token no longer holds, work is kept; password: must be changed before reading; stopped: suspended, wiped … */
   session: 'ok' | 'expired' | 'password' | 'stopped' | 'signed_out'
-  syncing: '' | 'push' | 'pictures' | 'pull'
+  /** resend: the server came back from a backup and is sent again what it lost. */
+  syncing: '' | 'resend' | 'push' | 'pictures' | 'pull'
   /** Another tab of this browser does the exchange. */
   elsewhere: boolean
   pending: number
@@ -137,6 +160,10 @@ export interface Client {
   conflicts(): Promise<ConflictNote[]>
   /** The worker has seen it. */
   dismissConflict(id: string): Promise<void>
+  /** What the office decided, newest first. */
+  decisions(): Promise<Decision[]>
+  /** The worker has seen it. */
+  dismissDecision(id: string): Promise<void>
   /** Sends a refused mutation again, repaired, under a new id with `replaces`; the record keeps its id. */
   mend(mutation: string, repaired: Fields): Promise<void>
   /** Gives up a refused mutation and what waits behind it on this device; the server keeps it whole. */

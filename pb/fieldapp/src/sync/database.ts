@@ -1,5 +1,5 @@
 import Dexie, { type EntityTable, type Table } from 'dexie'
-import type { Draft, FieldError, Fields, ConflictNote } from './contract'
+import type { ConflictNote, Decision, Draft, FieldError, Fields } from './contract'
 import type { Env } from './env'
 import type { Limits } from './wire'
 
@@ -15,9 +15,9 @@ export interface RecordRow {
   round: number
 }
 
-/** A mutation whose effect the pulled copy may still lack. */
-export interface Entry {
-  /** Mutations are sent, and shown one on another, in this order. */
+/** A mutation and its place. */
+export interface Work {
+  /** Mutations are sent, and shown one on another, in this order; it is unique over the outbox and what is kept. */
   order: number
   mutation: string
   op: 'create' | 'update' | 'delete'
@@ -30,14 +30,32 @@ export interface Entry {
   size: number
   /** What it sets, as the user sees it. */
   shown: Fields
+}
+
+/** Both clocks of an exchange: when the push left by the phone's, when it was answered by the server's. */
+export interface Clocks { sent_at: string; server_time: string }
+
+/** A mutation whose effect the pulled copy may still lack. */
+export interface Entry extends Work {
   /** answered: applied or conflict; shown until a pull begun later has brought the server's copy. */
   state: 'queued' | 'waiting' | 'refused' | 'answered'
   /** Pulls begun when the answer came. */
   after: number
   errors: Record<string, FieldError>
+  /** Of its first answered exchange; missing: never answered. */
+  clocks?: Clocks
 }
 
-/** A picture of the queue; its bytes lie apart, so that counting pictures reads none. */
+/** A mutation that took effect, kept until no restore from a backup can undo it any more. */
+export interface Kept extends Work, Clocks {
+  status: 'applied' | 'conflict'
+  /** Where it stands in the server's feed, in the life that answered last. */
+  seq: number
+  /** Fields of conflicts that the worker was told of. */
+  told: string[]
+}
+
+/** A picture of the queue, or kept after it; its bytes lie apart, so that counting pictures reads none. */
 export interface PictureRow {
   order: number
   id: string
@@ -50,8 +68,11 @@ export interface PictureRow {
   sha256: string
   taken_at: string
   location?: { lon: number; lat: number }
-  state: 'pending' | 'sent' | 'refused'
+  /** sent: the server's copy was not seen yet; kept: seen, and kept like a mutation that took effect. */
+  state: 'pending' | 'sent' | 'refused' | 'kept'
   errors: Record<string, FieldError>
+  /** When it was sent, by the server's clock. */
+  sent_at?: string
   /** Sends that failed: the least tried goes first, so that one bad picture holds up no other. */
   tries: number
 }
@@ -75,6 +96,8 @@ export interface Meta {
     some: boolean
   }
   last: { success_at: string; error: { code: string; message: string; at: string } | null }
+  /** The server came back from a backup and is not up to date yet: mutations up to this place were sent again; pictures: all of them, the pictures are left. */
+  resend: { above: number; pictures: boolean } | null
   /** When deferred mutations were asked about last. */
   asked_at: string
   /** Which tab exchanges, where the browser has no locks. */
@@ -86,7 +109,7 @@ export const fresh: Meta = {
   device: '', flight: [],
   server: { epoch: '', device_state: '', skew: 0, limits: { push_mutations: 500, push_bytes: 4 << 20, pull_records: 2000, attachment_bytes: 5 << 20 } },
   pull: { cursor: null, pulls: 0, under_way: false, round: 0, full: false, some: false },
-  last: { success_at: '', error: null }, asked_at: '', lease: { holder: '', until: 0 },
+  last: { success_at: '', error: null }, resend: null, asked_at: '', lease: { holder: '', until: 0 },
 }
 
 /** The relations by which lists are asked; each is indexed. */
@@ -108,6 +131,8 @@ export class Database extends Dexie {
   declare bytes: Table<{ id: string; bytes: ArrayBuffer }, string>
   declare drafts: Table<Draft, string>
   declare conflicts: Table<ConflictNote, string>
+  declare kept: Table<Kept, number>
+  declare decisions: Table<Decision, string>
   declare meta: Table<{ key: string; value: unknown }, string>
 
   constructor(env: Env, readonly user: string) {
@@ -123,6 +148,7 @@ export class Database extends Dexie {
       conflicts: 'id, [collection+record]',
       meta: 'key',
     })
+    this.version(2).stores({ kept: 'order, server_time', decisions: 'id' })
   }
 
   /** A single value, or what a fresh database says. */

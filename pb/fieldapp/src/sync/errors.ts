@@ -17,6 +17,8 @@ const catalogue: Record<string, string> = {
   too_large: '内容过大，无法上报，请删减后再试',
   device_wiped: '这台设备已被清除，请联系管理员',
   device_suspended: '这台设备已被停用，请联系管理员',
+  epoch_changed: '服务器从备份恢复，正在补报近期的记录，请稍后再试',
+  upgrade_required: '应用版本过旧，暂不能下载，请更新应用；上报不受影响',
   device_drain_only: '这台设备已更换，只能上报剩余记录，不能再下载',
 }
 

@@ -4,10 +4,12 @@ import type { Database, PictureRow } from './database'
 import type { Env } from './env'
 import { CallError, sentence } from './errors'
 import { stored } from './ids'
-import { fileTokenAnswer, pictureAnswer, type Wire } from './wire'
+import { fileTokenAnswer, missingAnswer, pictureAnswer, type Wire } from './wire'
 
 /** A transfer that damaged the picture is tried again, so often. */
 const damagedTries = 3
+/** So many pictures are asked about in one call. */
+const askedAtOnce = 1000
 /** How long a token for files is used, in milliseconds; the server's holds for three minutes. */
 const tokenLife = 120_000
 
@@ -17,7 +19,7 @@ export class Pictures {
   private fileToken = { of: '', token: '', until: 0 }
 
   constructor(private readonly db: Database, private readonly env: Env, private readonly wire: Wire, private readonly token: () => Promise<string>,
-    private readonly changed: () => Promise<void>) {}
+    private readonly serverTime: () => string, private readonly changed: () => Promise<void>) {}
 
   /** Sends what may go. Throws the CallError that stopped the queue; nothing is lost by it, and the next run begins with another picture. */
   async send(token: string): Promise<void> {
@@ -27,6 +29,25 @@ export class Pictures {
       await this.one(token, next)
       await this.changed()
     }
+  }
+
+  /** After the server came back from a backup: asks which pictures it lost, and queues those again. Throws CallError. */
+  async again(token: string): Promise<void> {
+    const { db } = this
+    const at = await db.read('resend')
+    if (!at?.pictures) return
+    const kept = await db.pictures.where('state').anyOf('kept', 'sent').toArray(), device = await db.read('device')
+    for (let i = 0; i < kept.length; i += askedAtOnce) {
+      const asked = kept.slice(i, i + askedAtOnce)
+      const { missing } = await this.wire.post('/api/sync/attachments/missing', token, { device, ids: asked.map(p => p.id) }, missingAnswer)
+      const lost = new Set(missing)
+      await db.transaction('rw', [db.pictures, db.bytes], async () => {
+        for (const p of asked) {
+          if (lost.has(p.id) && await db.bytes.where('id').equals(p.id).count()) await db.pictures.update(p.order, { state: 'pending', tries: 0 })
+        }
+      })
+    }
+    await db.write('resend', null)
   }
 
   private async next(tried: Set<string>): Promise<PictureRow | undefined> {
@@ -64,11 +85,7 @@ export class Pictures {
   }
 
   private async sent(p: PictureRow): Promise<void> {
-    await this.db.transaction('rw', [this.db.pictures, this.db.bytes], async () => {
-      await this.db.pictures.update(p.order, { state: 'sent' })
-      await this.db.bytes.delete(p.id)
-    })
-    this.forget(p.id)
+    await this.db.pictures.update(p.order, { state: 'sent', sent_at: this.serverTime() })
   }
 
   /** Gives up a picture that the server refused. */
@@ -90,7 +107,7 @@ export class Pictures {
   /** The pictures of a record: the queue's, then those of the server that the queue does not know. */
   async of(collection: string, record: string): ReturnType<Client['picturesOf']> {
     const { db } = this
-    const own = await db.pictures.where('[collection+record]').equals([collection, record]).sortBy('order')
+    const own = (await db.pictures.where('[collection+record]').equals([collection, record]).sortBy('order')).filter(p => p.state !== 'kept')
     const held = await db.records.get([collection, record])
     const photos = (await db.records.where('refs').equals(`photos.record:${record}`).toArray()).filter(r => r.fields.collection === collection && r.fields.file)
     const fileFields = Object.entries(forms).find(([name]) => name === collection)?.[1].fields.filter(f => 'attachment' in f && f.attachment).map(f => f.name) ?? []
@@ -99,10 +116,10 @@ export class Pictures {
       return path === undefined ? undefined : this.env.base + path
     }
     return [
-      ...own.filter(p => p.state !== 'sent').map(p => ({ id: p.id, state: p.state, url: () => this.local(p) })),
+      ...own.flatMap(p => p.state === 'pending' || p.state === 'refused' ? [{ id: p.id, state: p.state, url: () => this.local(p) }] : []),
       ...own.filter(p => p.state === 'sent').map(p => {
         const photo = photos.find(r => r.id === p.id)
-        return { id: p.id, state: p.state, url: photo ? remote('photos', p.id, photo.fields.file) : async () => undefined }
+        return { id: p.id, state: 'sent' as const, url: photo ? remote('photos', p.id, photo.fields.file) : async () => undefined }
       }),
       ...photos.filter(r => !own.some(p => p.id === r.id)).map(r => ({ id: r.id, state: 'sent' as const, url: remote('photos', r.id, r.fields.file) })),
       ...fileFields.filter(f => held?.fields[f] && !own.some(p => p.field === f))

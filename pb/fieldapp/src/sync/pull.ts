@@ -1,13 +1,16 @@
 import Dexie from 'dexie'
+import { settleDecided } from './decisions'
 import { refsOf, type Database, type RecordRow } from './database'
-import { fnv1a } from './ids'
+import type { Env } from './env'
+import { fnv1a, stored } from './ids'
+import { roomy } from './keep'
 import { protocol, pullAnswer, type Page, type Wire } from './wire'
 
 type Digests = Record<string, { count: number; xor: number }>
 
 /** Brings the server's records: a page and its cursor are one transaction. */
 export class Pull {
-  constructor(private readonly db: Database, private readonly wire: Wire,
+  constructor(private readonly db: Database, private readonly env: Env, private readonly wire: Wire,
     private readonly answered: (serverTime: string, epoch: string) => Promise<void>, private readonly progress: (records: number) => void) {}
 
   /** Pulls until nothing is left; throws CallError, and goes on at the last page stored next time. Returns the server's digests if asked for. */
@@ -36,7 +39,7 @@ export class Pull {
   /** Stores a page and its cursor together; returns whether it was the last. */
   private take(asked: string | null, page: Page): Promise<boolean> {
     const { db } = this
-    return db.transaction('rw', [db.records, db.outbox, db.pictures, db.meta], async () => {
+    return roomy(db, () => db.transaction('rw', [db.records, db.outbox, db.kept, db.pictures, db.bytes, db.conflicts, db.decisions, db.meta], async () => {
       const at = await db.read('pull')
       if (asked !== at.cursor) return false // an answer to a cursor no longer ours
       if (page.reset || asked === null) Object.assign(at, { full: true, round: at.round + 1 })
@@ -61,19 +64,20 @@ export class Pull {
         Object.assign(at, { full: false, under_way: false, some: await db.records.limit(1).count() > 0 })
         await db.outbox.where('[state+order]').between(['answered', Dexie.minKey], ['answered', Dexie.maxKey]).and(e => e.after < at.pulls).delete()
         await this.sweepPictures()
+        await settleDecided(db, stored(this.env.now()))
       }
       await db.write('pull', at)
       return !page.more
-    })
+    }))
   }
 
-  /** Forgets sent pictures whose copy at the server was seen, or whose record the user does not hold and has nothing under way for. */
+  /** Done with are sent pictures whose copy at the server was seen, or whose record the user does not hold and has nothing under way for. */
   private async sweepPictures(): Promise<void> {
     const { db } = this
     for (const p of await db.pictures.where('state').equals('sent').toArray()) {
       const home: [string, string] = p.field ? [p.collection, p.record] : ['photos', p.id]
       const [held, own] = await Promise.all([db.records.get(home), db.outbox.where('[collection+record]').equals(home).count()])
-      if (held ? held.fields[p.field || 'file'] : !own) await db.pictures.delete(p.order)
+      if (held ? held.fields[p.field || 'file'] : !own) await db.pictures.update(p.order, { state: 'kept' })
     }
   }
 

@@ -64,6 +64,8 @@ class BrowserSession implements Session {
     const signed = await this.book.signed.get('last')
     if (!signed) return { done: true, unsent: 0 }
     const client = await this.open(signed)
+    // What the server holds back may have come to need a person.
+    if (client.status().waiting) await client.syncNow()
     const unsent = await client.unsent()
     if (unsent) return { done: false, unsent }
     await this.book.signed.delete('last')

@@ -30,6 +30,7 @@ export const pullAnswer = v.object({
   ])),
 })
 export const pictureAnswer = v.object({ id: v.string(), status: v.picklist(['applied', 'deferred', 'rejected']), errors: v.nullish(fieldErrors) })
+export const missingAnswer = v.object({ missing: v.array(v.string()) })
 export const authAnswer = v.object({ token: v.pipe(v.string(), v.minLength(1)), record: v.looseObject({ id: v.pipe(v.string(), v.minLength(1)) }) })
 export const fileTokenAnswer = v.object({ token: v.string() })
 

@@ -4,7 +4,6 @@ import { IDBFactory, IDBKeyRange } from 'fake-indexeddb'
 import type { FieldClient } from '../client'
 import type { Env } from '../env'
 import { openSession } from '../index'
-import type { Server } from './server'
 
 // Live queries stay silent where the platform has no IndexedDB at all.
 Dexie.dependencies.indexedDB = new IDBFactory()
@@ -15,6 +14,8 @@ type What = 'online' | 'offline' | 'visible' | 'hidden'
 export class Browser {
   readonly indexedDB = new IDBFactory()
   time = Date.parse('2026-11-23T01:30:00.000Z')
+  /** How wrong its clock is, in milliseconds; timers know nothing of it. */
+  wrong = 0
   online = true
   visible = true
   locks = true
@@ -26,13 +27,13 @@ export class Browser {
   private tails = new Map<string, Promise<unknown>>()
   private seed: number
 
-  constructor(readonly server: Server, seed = 1) { this.seed = seed }
+  constructor(readonly server: Pick<Env, 'fetch'>, seed = 1) { this.seed = seed }
 
   env(): Env {
     return {
       base: '',
       fetch: (url, init) => this.online ? this.server.fetch(url, init) : Promise.reject(new TypeError('Failed to fetch')),
-      now: () => new Date(this.time),
+      now: () => new Date(this.time + this.wrong),
       // mulberry32: a run can be told again
       random: n => Uint8Array.from({ length: n }, () => {
         let t = this.seed = this.seed + 0x6d2b79f5 | 0
@@ -99,7 +100,7 @@ export class Browser {
   }
 
   /** Opens a tab and signs in. */
-  async signIn(identity = 'w1'): Promise<FieldClient> { return await openSession(this.env()).signIn(identity, 'p') as FieldClient }
+  async signIn(identity = 'w1', password = 'p'): Promise<FieldClient> { return await openSession(this.env()).signIn(identity, password) as FieldClient }
 
   /** Opens a tab that remembers who was signed in. */
   async resume(): Promise<FieldClient> { return await openSession(this.env()).resume() as FieldClient }
