@@ -603,7 +603,7 @@ func fits(field string, v any) bool {
 }
 
 // settle compares what the server made of a mutation with what the page says, and brings the model to the same state.
-func (w *world) settle(d *delivery, got Result) {
+func (w *simWorld) settle(d *delivery, got Result) {
 	v := w.judge(d, w.time)
 	if d.m.Op == "delete" && got.Status == Conflict && len(v.conflicts) == 0 && !w.onlyOwn(d) {
 		v.conflicts["_"] = clash{} // the domain changed it too: whether that was somebody else cannot be told from here
@@ -668,7 +668,7 @@ func (w *world) settle(d *delivery, got Result) {
 }
 
 // onlyOwn tells whether every change of a record since the phone saw it was the phone's own.
-func (w *world) onlyOwn(d *delivery) bool {
+func (w *simWorld) onlyOwn(d *delivery) bool {
 	var revs []int64
 	w.must(w.server.app.DB().NewQuery(fmt.Sprintf(`SELECT DISTINCT rev FROM sync_feed WHERE record = '%s' AND collection = '%s' AND rev > %d`, d.m.Record, d.m.Collection, d.m.Rev)).Column(&revs))
 	for _, rev := range revs {
@@ -680,7 +680,7 @@ func (w *world) onlyOwn(d *delivery) bool {
 }
 
 // touched notes a change that no device made.
-func (w *world) touched(key string) {
+func (w *simWorld) touched(key string) {
 	collection, id := splitKey(key)
 	var rev int64
 	w.must(w.server.app.DB().NewQuery(fmt.Sprintf(`SELECT COALESCE(max(rev), 0) FROM sync_feed WHERE record = '%s' AND collection = '%s'`, id, collection)).Row(&rev))
@@ -688,7 +688,7 @@ func (w *world) touched(key string) {
 }
 
 // expire follows the 30 days' end of what waits.
-func (w *world) expire() {
+func (w *simWorld) expire() {
 	for _, d := range slices.Clone(w.waits) {
 		if w.time.Sub(d.received) >= 30*24*time.Hour {
 			w.ledger[d.m.ID].status = Rejected
@@ -699,7 +699,7 @@ func (w *world) expire() {
 }
 
 // judgeConflicts: both values are there, the server's only for whoever may see it.
-func (w *world) judgeConflicts(d *delivery, v *verdict, got Result) {
+func (w *simWorld) judgeConflicts(d *delivery, v *verdict, got Result) {
 	key := d.m.Collection + "/" + d.m.Record
 	for field, c := range v.conflicts {
 		shown := got.Conflicts[field]
@@ -718,7 +718,7 @@ func (w *world) judgeConflicts(d *delivery, v *verdict, got Result) {
 }
 
 // release follows what waited for a record that has come, in the order in which it was received.
-func (w *world) release(record string) {
+func (w *simWorld) release(record string) {
 	queue := []string{record}
 	for len(queue) > 0 {
 		for _, d := range slices.Clone(w.waits) {
@@ -743,7 +743,7 @@ func (w *world) release(record string) {
 }
 
 // derived reads back what the domain worked out and visibility depends on.
-func (w *world) derived(key string) {
+func (w *simWorld) derived(key string) {
 	collection, id := splitKey(key)
 	if collection == "demands" || collection == "loans" {
 		r, err := w.server.app.FindRecordById(collection, id)
@@ -775,7 +775,7 @@ func codesOf(errs hooks.FieldErrors) []string {
 }
 
 // body is what two sends of one mutation are compared by.
-func (w *world) body(d *delivery) string { return d.user + "\n" + canonicalJSON(d.raw) }
+func (w *simWorld) body(d *delivery) string { return d.user + "\n" + canonicalJSON(d.raw) }
 
 func canonicalJSON(raw []byte) string {
 	var v any

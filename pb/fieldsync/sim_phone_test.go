@@ -21,7 +21,7 @@ import (
 // simPhone is a phone that follows the protocol page to the letter. Its fields are what it has stored: it may die between any two
 // steps and goes on from here.
 type simPhone struct {
-	w            *world
+	w            *simWorld
 	name, user   string
 	device       string
 	clock        time.Duration // how far its clock is ahead

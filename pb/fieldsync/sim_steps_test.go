@@ -13,7 +13,7 @@ import (
 type verb struct {
 	weight int
 	roll   func(d *dice) string
-	run    func(w *world, a *args)
+	run    func(w *simWorld, a *args)
 }
 
 // dice roll the arguments of steps for the few phones that a history is about.
@@ -73,19 +73,19 @@ func init() {
 				return fmt.Sprintf("%dh", 24*(1+d.IntN(33)))
 			}
 			return fmt.Sprintf("%dm", 1+d.IntN(400))
-		}, func(w *world, a *args) {
+		}, func(w *simWorld, a *args) {
 			d, err := time.ParseDuration(a.word())
 			w.must(err)
 			w.time = w.time.Add(d)
 		}},
-		"clock": {1, func(d *dice) string { return fmt.Sprintf("%s %dh", d.phone(), d.IntN(200)-100) }, func(w *world, a *args) {
+		"clock": {1, func(d *dice) string { return fmt.Sprintf("%s %dh", d.phone(), d.IntN(200)-100) }, func(w *simWorld, a *args) {
 			p := a.phone()
 			d, err := time.ParseDuration(a.word())
 			w.must(err)
 			p.clock = d
 		}},
 		// What people do on their phones, without any network.
-		"visit":      {8, (*dice).field, func(w *world, a *args) { visit(a.phone(), a.int()) }},
+		"visit":      {8, (*dice).field, func(w *simWorld, a *args) { visit(a.phone(), a.int()) }},
 		"foreign":    {2, (*dice).field, foreignVisit},
 		"enterprise": {4, (*dice).field, newEnterprise},
 		"demand":     {5, (*dice).field, newDemand},
@@ -99,82 +99,82 @@ func init() {
 		"orphan":     {3, (*dice).anybody, orphan},
 		"again":      {2, (*dice).anybody, sameRecordAgain},
 		"delete":     {4, (*dice).field, deleteOwn},
-		"release":    {1, (*dice).anybody, func(w *world, a *args) { p := a.phone(); p.newer = a.int()%2 == 0; p.older = !p.newer }},
+		"release":    {1, (*dice).anybody, func(w *simWorld, a *args) { p := a.phone(); p.newer = a.int()%2 == 0; p.older = !p.newer }},
 		// The network between them.
-		"push": {14, func(d *dice) string { return d.phone() + " " + d.fate() + " " + fmt.Sprint(1+d.IntN(6)) }, func(w *world, a *args) {
+		"push": {14, func(d *dice) string { return d.phone() + " " + d.fate() + " " + fmt.Sprint(1+d.IntN(6)) }, func(w *simWorld, a *args) {
 			p := a.phone()
 			how, at := a.how()
 			p.push(how, at, a.int())
 		}},
 		"pull": {12, func(d *dice) string {
 			return fmt.Sprintf("%s %s %d %d", d.phone(), d.fate(), []int{0, 0, 1, 3, 7}[d.IntN(5)], []int{0, 0, 1, 2}[d.IntN(4)])
-		}, func(w *world, a *args) {
+		}, func(w *simWorld, a *args) {
 			p := a.phone()
 			how, at := a.how()
 			limit := a.int()
 			p.pull(how, at, limit, a.int())
 		}},
-		"hello": {1, func(d *dice) string { return d.phone() + " " + d.fate() }, func(w *world, a *args) {
+		"hello": {1, func(d *dice) string { return d.phone() + " " + d.fate() }, func(w *simWorld, a *args) {
 			p := a.phone()
 			p.hello(a.how())
 		}},
-		"upload": {4, func(d *dice) string { return d.phone() + " " + d.fate() }, func(w *world, a *args) {
+		"upload": {4, func(d *dice) string { return d.phone() + " " + d.fate() }, func(w *simWorld, a *args) {
 			p := a.phone()
 			p.upload(a.how())
 		}},
-		"late":   {4, (*dice).numbers, func(w *world, a *args) { w.deliver(a.int()) }},
+		"late":   {4, (*dice).numbers, func(w *simWorld, a *args) { w.deliver(a.int()) }},
 		"answer": {2, (*dice).anybody, delayedArrives},
-		"twice":  {2, (*dice).anybody, func(w *world, a *args) { p := a.phone(); w.twice(p, 1+a.int()%6) }},
+		"twice":  {2, (*dice).anybody, func(w *simWorld, a *args) { p := a.phone(); w.twice(p, 1+a.int()%6) }},
 		// The office.
 		"assign": {4, func(d *dice) string {
 			return fmt.Sprintf("%d %d %d %d", d.IntN(2), d.IntN(3), d.IntN(96)-48, d.IntN(80))
 		}, assign},
-		"unassign": {1, (*dice).numbers, func(w *world, a *args) {
+		"unassign": {1, (*dice).numbers, func(w *simWorld, a *args) {
 			if key, ok := nth(w.keys("assignments"), a.int()); ok {
 				w.consoleDelete(key)
 			}
 		}},
-		"end": {2, func(d *dice) string { return d.number() + " " + fmt.Sprint(d.IntN(40)) }, func(w *world, a *args) {
+		"end": {2, func(d *dice) string { return d.number() + " " + fmt.Sprint(d.IntN(40)) }, func(w *simWorld, a *args) {
 			if key, ok := nth(w.keys("assignments"), a.int()); ok {
 				w.console(key, row{"until": hooks.Stored(w.time.Add(time.Duration(a.int()) * time.Hour))})
 			}
 		}},
-		"move": {5, func(d *dice) string { return d.number() + " " + fmt.Sprint(d.IntN(4)) }, func(w *world, a *args) {
+		"move": {5, func(d *dice) string { return d.number() + " " + fmt.Sprint(d.IntN(4)) }, func(w *simWorld, a *args) {
 			if key, ok := nth(w.keys("enterprises"), a.int()); ok {
 				w.console(key, row{"grid": []string{"grid00000000000", "grid10000000000", "grid20000000000", ""}[a.int()%4]})
 			}
 		}},
-		"serve": {2, (*dice).numbers, func(w *world, a *args) {
+		"serve": {2, (*dice).numbers, func(w *simWorld, a *args) {
 			key, _ := nth(w.keys("grids"), a.int())
 			w.sql(key, row{"harbour": []string{"harbour00000000", "harbour10000000"}[a.int()%2]})
 		}},
-		"host": {1, (*dice).numbers, func(w *world, a *args) {
+		"host": {1, (*dice).numbers, func(w *simWorld, a *args) {
 			key, _ := nth(w.keys("harbours"), a.int())
 			w.console(key, row{"host_bank": []string{"bank00000000000", "bank10000000000"}[a.int()%2]})
 		}},
 		"post": {3, (*dice).numbers, transfer},
-		"office": {4, (*dice).numbers, func(w *world, a *args) {
+		"office": {4, (*dice).numbers, func(w *simWorld, a *args) {
 			keys := append(w.keys("enterprises"), w.keys("visits")...)
 			if key, ok := nth(append(keys, w.keys("demands")...), a.int()); ok {
 				w.console(key, marked(w, key, a.int()))
 			}
 		}},
-		"sql": {3, (*dice).numbers, func(w *world, a *args) {
+		"sql": {3, (*dice).numbers, func(w *simWorld, a *args) {
 			keys := append(w.keys("enterprises"), w.keys("visits")...)
 			if key, ok := nth(keys, a.int()); ok {
 				w.sql(key, marked(w, key, a.int()))
 			}
 		}},
-		"import": {2, (*dice).numbers, func(w *world, a *args) {
+		"import": {2, (*dice).numbers, func(w *simWorld, a *args) {
 			for range 1 + a.int()%12 {
 				w.consoleNew("enterprises", row{"name": "名录" + fmt.Sprint(w.n), "kind": "company", "grid": "grid00000000000"})
 			}
 		}},
-		"credit": {2, (*dice).numbers, func(w *world, a *args) {
+		"credit": {2, (*dice).numbers, func(w *simWorld, a *args) {
 			w.consoleNew("loans", row{"bank": []string{"bank00000000000", "bank10000000000"}[a.int()%2], "harbour": []string{"harbour00000000", "harbour10000000", ""}[a.int()%3],
 				"amount": 1000, "contract_no": fmt.Sprint("C", w.n), "kind": "other", "borrower": "owner", "purpose": "business", "disbursed_on": "2026-01-01 16:00:00.000Z"})
 		}},
-		"erase": {2, (*dice).numbers, func(w *world, a *args) {
+		"erase": {2, (*dice).numbers, func(w *simWorld, a *args) {
 			keys := append(w.childless("visits"), w.childless("loans")...)
 			if key, ok := nth(append(keys, w.childless("demand_events")...), a.int()); ok {
 				if a.int()%2 == 0 {
@@ -189,11 +189,11 @@ func init() {
 		}},
 		"device": {1, (*dice).anybody, deviceState},
 		// The machine room.
-		"chores": {2, (*dice).none, func(w *world, _ *args) {
+		"chores": {2, (*dice).none, func(w *simWorld, _ *args) {
 			w.must(serverOf(w.server.app).expireWaits())
 			w.expire()
 		}},
-		"restart": {1, (*dice).none, func(w *world, _ *args) {
+		"restart": {1, (*dice).none, func(w *simWorld, _ *args) {
 			w.must(w.server.stop())
 			w.must(w.server.start())
 		}},
@@ -221,7 +221,7 @@ func (p *simPhone) captureVisit(enterprise string) string {
 }
 
 // foreignVisit is to any enterprise of the district, held or not.
-func foreignVisit(w *world, a *args) {
+func foreignVisit(w *simWorld, a *args) {
 	p := a.phone()
 	if key, ok := nth(w.keys("enterprises"), a.int()); ok {
 		_, id := splitKey(key)
@@ -229,7 +229,7 @@ func foreignVisit(w *world, a *args) {
 	}
 }
 
-func newEnterprise(w *world, a *args) {
+func newEnterprise(w *simWorld, a *args) {
 	p, n := a.phone(), a.int()
 	grid := fmt.Sprintf("grid%d0000000000", n%3)
 	if neighbour, ok := nth(p.shown("enterprises"), n); ok && n%4 != 0 {
@@ -242,7 +242,7 @@ func newEnterprise(w *world, a *args) {
 	p.capture("enterprises", data)
 }
 
-func newDemand(w *world, a *args) {
+func newDemand(w *simWorld, a *args) {
 	p, n := a.phone(), a.int()
 	data := row{"kind": "first_loan", "need": "working_capital", "amount": 1000.0 + float64(w.n), "special_group": "veteran"}
 	switch visits := p.shown("visits"); {
@@ -264,7 +264,7 @@ func newDemand(w *world, a *args) {
 	p.capture("demands", data)
 }
 
-func newMatch(w *world, a *args) {
+func newMatch(w *simWorld, a *args) {
 	p := a.phone()
 	if demand, ok := nth(p.shown("demands"), a.int()); ok {
 		p.capture("demand_matches", row{"demand": demand, "bank": fmt.Sprintf("bank%d0000000000", a.int()%2), "matched_at": p.now()})
@@ -272,7 +272,7 @@ func newMatch(w *world, a *args) {
 }
 
 // newEvent tries the steps of a demand; most come out of turn, which the domain refuses.
-func newEvent(w *world, a *args) {
+func newEvent(w *simWorld, a *args) {
 	p, n, kind := a.phone(), a.int(), a.int()
 	if match, ok := nth(p.shown("demand_matches"), n); ok && kind%2 == 0 {
 		data := row{"demand": p.view("demand_matches/" + match)["demand"], "match": match, "at": p.now(), "kind": "stage"}
@@ -298,7 +298,7 @@ func newEvent(w *world, a *args) {
 	}
 }
 
-func newLoan(w *world, a *args) {
+func newLoan(w *simWorld, a *args) {
 	p, n := a.phone(), a.int()
 	data := row{"bank": fmt.Sprintf("bank%d0000000000", a.int()%2), "amount": 400.0, "contract_no": w.mark(), "kind": "first_loan", "borrower": "owner", "purpose": "business",
 		"disbursed_on": hooks.Stored(w.time.Add(-time.Hour)), "rate": 4.0}
@@ -308,7 +308,7 @@ func newLoan(w *world, a *args) {
 	p.capture("loans", data)
 }
 
-func newPhoto(w *world, a *args) {
+func newPhoto(w *simWorld, a *args) {
 	p, n := a.phone(), a.int()
 	owner := []string{"visits", "visits", "enterprises", "demands"}[n%4]
 	if id, ok := nth(p.shown(owner), n); ok {
@@ -317,13 +317,13 @@ func newPhoto(w *world, a *args) {
 }
 
 // mark is a value that no other write makes: what is found in a record says which write it was.
-func (w *world) mark() string {
+func (w *simWorld) mark() string {
 	w.n++
 	return fmt.Sprintf("记%d", w.n)
 }
 
 // marked is a change of one field, as anybody may make it.
-func marked(w *world, key string, n int) row {
+func marked(w *simWorld, key string, n int) row {
 	collection, _ := splitKey(key)
 	fields := map[string][]string{"enterprises": {"name", "phone", "address", "employees", "special_groups", "contact"}, "visits": {"notes", "photo_count", "handbook_left", "notes"},
 		"demands": {"term", "amount", "special_group", "applicant"}, "demand_events": {"note"}, "loans": {"rate"}}[collection]
@@ -345,7 +345,7 @@ func marked(w *world, key string, n int) row {
 }
 
 // edit changes one field, sometimes two, of a record that the phone shows; some changes break a rule.
-func edit(w *world, a *args) {
+func edit(w *simWorld, a *args) {
 	p, n, which := a.phone(), a.int(), a.int()
 	collection := []string{"enterprises", "enterprises", "visits", "visits", "demands", "demand_events", "loans"}[n%7]
 	id, ok := nth(p.shown(collection), n)
@@ -374,7 +374,7 @@ func edit(w *world, a *args) {
 }
 
 // deleteOwn takes back something; most of it is the phone's own.
-func deleteOwn(w *world, a *args) {
+func deleteOwn(w *simWorld, a *args) {
 	p, n := a.phone(), a.int()
 	collection := []string{"visits", "visits", "photos", "enterprises", "demands"}[a.int()%5]
 	ids := p.shown(collection)
@@ -389,7 +389,7 @@ func deleteOwn(w *world, a *args) {
 }
 
 // badMutation is something that makes no sense or breaks a rule.
-func badMutation(w *world, a *args) {
+func badMutation(w *simWorld, a *args) {
 	p, n, kind := a.phone(), a.int(), a.int()
 	id := w.id(w.time.Add(p.clock))
 	enterprise, _ := nth(p.shown("enterprises"), n)
@@ -426,7 +426,7 @@ func badMutation(w *world, a *args) {
 }
 
 // mend takes the first mutation that needs attention, makes it right and sends it under a new id.
-func mend(w *world, a *args) {
+func mend(w *simWorld, a *args) {
 	p, n := a.phone(), a.int()
 	var refused []*entry
 	for _, e := range p.outbox {
@@ -460,7 +460,7 @@ func mend(w *world, a *args) {
 
 // orphan puts the newest capture behind what comes before it in the outbox: its children arrive first. A phone does that when the
 // worker sends a refused parent again after its children.
-func orphan(w *world, a *args) {
+func orphan(w *simWorld, a *args) {
 	p, n := a.phone(), a.int()
 	sent := map[string]bool{}
 	for id := range w.ledger {
@@ -481,7 +481,7 @@ func orphan(w *world, a *args) {
 }
 
 // sameRecordAgain creates a record that was created already, under a new mutation id, with the same content or another.
-func sameRecordAgain(w *world, a *args) {
+func sameRecordAgain(w *simWorld, a *args) {
 	p, n := a.phone(), a.int()
 	e, ok := nth(p.kept, n)
 	if !ok || e.collection != "visits" {
@@ -499,7 +499,7 @@ func sameRecordAgain(w *world, a *args) {
 	p.enqueue(row{"op": "create", "collection": e.collection, "record": e.record, "data": data})
 }
 
-func delayedArrives(w *world, a *args) {
+func delayedArrives(w *simWorld, a *args) {
 	p := a.phone()
 	n := a.int()
 	if answer, ok := nth(p.delayed, n); ok {
@@ -509,7 +509,7 @@ func delayedArrives(w *world, a *args) {
 }
 
 // twice sends the same push two times at one instant.
-func (w *world) twice(p *simPhone, n int) {
+func (w *simWorld) twice(p *simPhone, n int) {
 	batch := p.batch(n)
 	if len(batch) == 0 {
 		return
@@ -546,7 +546,7 @@ func (w *world) twice(p *simPhone, n int) {
 	p.pushed(one.status, one.raw, batch)
 }
 
-func assign(w *world, a *args) {
+func assign(w *simWorld, a *args) {
 	user := simUserID([]string{"worker1", "worker2"}[a.int()%2])
 	grid := fmt.Sprintf("grid%d0000000000", a.int()%3)
 	from := w.time.Add(time.Duration(a.int()) * time.Hour)
@@ -558,7 +558,7 @@ func assign(w *world, a *args) {
 }
 
 // transfer gives somebody another post.
-func transfer(w *world, a *args) {
+func transfer(w *simWorld, a *args) {
 	switch n := a.int(); n % 5 {
 	case 0:
 		w.console("users/"+simUserID("counter"), row{"harbour": fmt.Sprintf("harbour%d0000000", a.int()%2)})
@@ -573,7 +573,7 @@ func transfer(w *world, a *args) {
 	}
 }
 
-func deviceState(w *world, a *args) {
+func deviceState(w *simWorld, a *args) {
 	p, n := a.phone(), a.int()
 	state := []string{"active", "drain_only", "suspended", "wiped"}[n%4]
 	r, err := w.server.app.FindRecordById("devices", p.device)

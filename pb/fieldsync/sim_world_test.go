@@ -15,9 +15,9 @@ import (
 	"gangwan/hooks"
 )
 
-// world is one simulated history: a real server, model phones, a network and a clock between them, and the model of what must
+// simWorld is one simulated history: a real server, model phones, a network and a clock between them, and the model of what must
 // be true. It is deterministic: the same steps give the same history.
-type world struct {
+type simWorld struct {
 	*model
 	server *simServer
 	time   time.Time
@@ -43,24 +43,24 @@ type broken struct {
 
 func (b *broken) Error() string { return fmt.Sprintf("invariant %d: %s", b.invariant, b.message) }
 
-func (w *world) fail(invariant int, format string, args ...any) {
+func (w *simWorld) fail(invariant int, format string, args ...any) {
 	panic(&broken{invariant, fmt.Sprintf(format, args...)})
 }
 
-func (w *world) must(err error) {
+func (w *simWorld) must(err error) {
 	if err != nil {
 		panic(fmt.Errorf("the simulation itself: %w", err))
 	}
 }
 
-func (w *world) parse(raw []byte, into any) {
+func (w *simWorld) parse(raw []byte, into any) {
 	if err := json.Unmarshal(raw, into); err != nil {
 		w.fail(5, "an answer cannot be read: %s", raw)
 	}
 }
 
-func newWorld(dir string) (*world, error) {
-	w := &world{model: newModel(), time: dayOne, tally: map[string]int{}}
+func newSimWorld(dir string) (*simWorld, error) {
+	w := &simWorld{model: newModel(), time: dayOne, tally: map[string]int{}}
 	var err error
 	w.server, err = newSimServer(dir, func() time.Time { return w.time })
 	if err != nil {
@@ -79,13 +79,13 @@ func newWorld(dir string) (*world, error) {
 	return w, nil
 }
 
-func (w *world) id(at time.Time) string {
+func (w *simWorld) id(at time.Time) string {
 	w.n++
 	return hooks.NewID(at, &counter{w.n})
 }
 
 // serve hands a request to the server and judges the answer, whoever hears it.
-func (w *world) serve(p *simPhone, path, contentType string, body []byte) (int, []byte) {
+func (w *simWorld) serve(p *simPhone, path, contentType string, body []byte) (int, []byte) {
 	status, raw, err := w.server.call(http.MethodPost, p.user, path, contentType, body)
 	w.must(err)
 	w.tally[fmt.Sprint(path, " ", status)]++
@@ -106,7 +106,7 @@ func (w *world) serve(p *simPhone, path, contentType string, body []byte) (int, 
 }
 
 // judgePush follows each mutation of a push and what became of it.
-func (w *world) judgePush(p *simPhone, body, raw []byte) {
+func (w *simWorld) judgePush(p *simPhone, body, raw []byte) {
 	var req PushRequest
 	var resp PushResponse
 	w.parse(body, &req)
@@ -148,7 +148,7 @@ func (w *world) judgePush(p *simPhone, body, raw []byte) {
 }
 
 // judgePull: nothing in a page that the user may not see at this very moment.
-func (w *world) judgePull(p *simPhone, raw []byte) {
+func (w *simWorld) judgePull(p *simPhone, raw []byte) {
 	var resp PullResponse
 	w.parse(raw, &resp)
 	if resp.Reset {
@@ -176,7 +176,7 @@ func (w *world) judgePull(p *simPhone, raw []byte) {
 	}
 }
 
-func (w *world) judgePicture(p *simPhone, r AttachmentResult) {
+func (w *simWorld) judgePicture(p *simPhone, r AttachmentResult) {
 	photo := w.rows["photos/"+r.ID]
 	switch {
 	case photo == nil && !w.gone["photos/"+r.ID] && r.Status != Deferred:
@@ -184,21 +184,21 @@ func (w *world) judgePicture(p *simPhone, r AttachmentResult) {
 	case photo != nil && r.Status == Deferred:
 		w.fail(6, "a picture waits for %s, which is there", r.ID)
 	}
-	w.tally["picture "+string(r.Status)]++
+	w.tally["picture "+string(r.Status)+" "+strings.Join(codesOf(r.Errors), " ")]++
 	if !r.Duplicate {
 		w.photos[r.ID] = r.Status
 	}
 }
 
 // now is the time that a change takes: by the console the server's clock; plain SQL knows only when the server last wrote.
-func (w *world) sqlNow() string {
+func (w *simWorld) sqlNow() string {
 	var now string
 	w.must(w.server.app.DB().NewQuery(`SELECT now FROM sync_clock`).Row(&now))
 	return now
 }
 
 // console saves a change as an administrator would.
-func (w *world) console(key string, values row) {
+func (w *simWorld) console(key string, values row) {
 	collection, id := splitKey(key)
 	r, err := w.server.app.FindRecordById(collection, id)
 	w.must(err)
@@ -210,7 +210,7 @@ func (w *world) console(key string, values row) {
 	w.touched(key)
 }
 
-func (w *world) consoleNew(collection string, values row) string {
+func (w *simWorld) consoleNew(collection string, values row) string {
 	w.n++
 	id := fmt.Sprintf("new%012d", w.n)
 	w.must(w.server.save(collection, id, values))
@@ -220,7 +220,7 @@ func (w *world) consoleNew(collection string, values row) string {
 	return id
 }
 
-func (w *world) consoleDelete(key string) {
+func (w *simWorld) consoleDelete(key string) {
 	collection, id := splitKey(key)
 	r, err := w.server.app.FindRecordById(collection, id)
 	w.must(err)
@@ -229,7 +229,7 @@ func (w *world) consoleDelete(key string) {
 }
 
 // sql changes a record behind everybody's back.
-func (w *world) sql(key string, values row) {
+func (w *simWorld) sql(key string, values row) {
 	collection, id := splitKey(key)
 	params := dbx.Params{}
 	for field, v := range values {
@@ -245,7 +245,7 @@ func (w *world) sql(key string, values row) {
 }
 
 // keys lists the records of a collection that the model knows, in order.
-func (w *world) keys(collection string) []string {
+func (w *simWorld) keys(collection string) []string {
 	var out []string
 	for _, key := range sortedKeys(w.rows) {
 		if strings.HasPrefix(key, collection+"/") {
@@ -256,7 +256,7 @@ func (w *world) keys(collection string) []string {
 }
 
 // childless lists records that nothing refers to.
-func (w *world) childless(collection string) []string {
+func (w *simWorld) childless(collection string) []string {
 	return slices.DeleteFunc(w.keys(collection), func(key string) bool {
 		_, id := splitKey(key)
 		return w.referred(id) || slices.ContainsFunc(w.waits, func(d *delivery) bool { return strings.Contains(string(d.raw), id) })
@@ -272,7 +272,7 @@ func nth[T any](list []T, n int) (T, bool) {
 }
 
 // quiet ends all faults and lets every phone do what it does by itself; then everything is compared.
-func (w *world) quiet() {
+func (w *simWorld) quiet() {
 	for len(w.late) > 0 {
 		w.deliver(0)
 	}
@@ -307,7 +307,7 @@ func (w *world) quiet() {
 }
 
 // compare holds the database against the model, and the phones against the list API.
-func (w *world) compare() {
+func (w *simWorld) compare() {
 	for _, collection := range sortedKeys(tracked) {
 		records, err := w.server.app.FindAllRecords(collection)
 		w.must(err)
@@ -373,7 +373,7 @@ func (w *world) compare() {
 }
 
 // compareKept: whatever was sent and is in no record is in a rejection, a conflict or waits, whole.
-func (w *world) compareKept() {
+func (w *simWorld) compareKept() {
 	var rejected []struct {
 		ID   string `db:"mutation_id"`
 		Body string `db:"mutation"`
@@ -425,7 +425,7 @@ func (w *world) compareKept() {
 }
 
 // comparePictures: every picture taken in is in its record, with its bytes, or waits for it.
-func (w *world) comparePictures() {
+func (w *simWorld) comparePictures() {
 	for _, p := range w.phones {
 		for _, x := range p.pictures {
 			photo, err := w.server.app.FindRecordById("photos", x.meta.ID)
@@ -446,7 +446,7 @@ func (w *world) comparePictures() {
 }
 
 // deliver lets a late request arrive; nobody hears the answer.
-func (w *world) deliver(n int) {
+func (w *simWorld) deliver(n int) {
 	call, ok := nth(w.late, n)
 	if !ok {
 		return
@@ -457,7 +457,7 @@ func (w *world) deliver(n int) {
 
 // play runs steps and then quiet, and returns what happened how often, and what broke.
 func play(dir string, steps []string) (tally map[string]int, err error) {
-	w, err := newWorld(dir)
+	w, err := newSimWorld(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -485,7 +485,7 @@ func play(dir string, steps []string) (tally map[string]int, err error) {
 }
 
 // step runs one line: a verb and its arguments. Numbers pick among what is there, so that a history with steps left out is one too.
-func (w *world) step(line string) {
+func (w *simWorld) step(line string) {
 	words := strings.Fields(line)
 	v := verbs[words[0]]
 	if v == nil {
@@ -496,7 +496,7 @@ func (w *world) step(line string) {
 }
 
 type args struct {
-	w     *world
+	w     *simWorld
 	words []string
 }
 
