@@ -340,7 +340,7 @@ func (m *model) at(subject, field, present, t, grace string) string {
 
 // mayWrite: user and record share a scope now, or shared one at the time of capture that ended at most 30 days before receipt.
 func (m *model) mayWrite(d *delivery, collection, id string, r row, captured, now time.Time) bool {
-	user := userID(d.user)
+	user := idOf(d.user)
 	if overlaps(m.userScopes(user, hooks.Stored(now)), m.recordScopes(collection, id, r)) {
 		return true
 	}
@@ -411,7 +411,7 @@ func (m *model) judge(d *delivery, now time.Time) *verdict {
 	if old := m.ledger[d.m.Replaces]; old != nil && (old.status == Applied || old.status == Conflict) {
 		v.reasons = append(v.reasons, "already_settled")
 	}
-	key, role := d.m.Collection+"/"+d.m.Record, m.field("users", userID(d.user), "role")
+	key, role := d.m.Collection+"/"+d.m.Record, m.field("users", idOf(d.user), "role")
 	present := m.rows[key]
 	if present == nil && m.gone[key] && d.m.Op == "delete" {
 		v.exists = true // nothing to do
@@ -542,7 +542,7 @@ func (m *model) judgeCreate(v *verdict, d *delivery, form *hooks.Form, role stri
 		return
 	}
 	counter := d.m.Collection == "demands" && blank(values["enterprise"]) == nil && blank(values["grid"]) == nil &&
-		len(post(role, m.field("users", userID(d.user), "harbour"), "")) > 0
+		len(post(role, m.field("users", idOf(d.user), "harbour"), "")) > 0
 	if !counter && !m.mayWrite(d, d.m.Collection, d.m.Record, values, captured, now) {
 		v.reasons = append(v.reasons, "out_of_scope")
 	}
@@ -609,13 +609,13 @@ func (w *world) settle(d *delivery, got Result) {
 		v.conflicts["_"] = clash{} // the domain changed it too: whether that was somebody else cannot be told from here
 	}
 	told := func() string {
-		return fmt.Sprintf("%s %s %s of %s: %s %s", d.m.Op, d.m.Collection, d.m.Record, d.user, got.Status, codes(got.Errors))
+		return fmt.Sprintf("%s %s %s of %s: %s %s", d.m.Op, d.m.Collection, d.m.Record, d.user, got.Status, codesOf(got.Errors))
 	}
 	key := d.m.Collection + "/" + d.m.Record
 	switch {
 	case got.Status == Rejected && len(v.reasons) == 0 && !v.free:
 		w.fail(3, "%s, though nothing was wrong with it (waits for %q)", told(), v.waitsFor)
-	case got.Status == Rejected && !slices.Contains(v.reasons, "out_of_scope") && slices.Contains(codes(got.Errors), "out_of_scope"):
+	case got.Status == Rejected && !slices.Contains(v.reasons, "out_of_scope") && slices.Contains(codesOf(got.Errors), "out_of_scope"):
 		w.fail(3, "%s, though they shared a scope then", told())
 	case got.Status != Rejected && len(v.reasons) > 0 && v.waitsFor == "":
 		w.fail(4, "%s, though it should be refused: %s", told(), v.reasons)
@@ -628,7 +628,7 @@ func (w *world) settle(d *delivery, got Result) {
 	case got.Status == Conflict && !slices.Equal(sortedKeys(got.Conflicts), sortedKeys(v.conflicts)):
 		w.fail(3, "%s in %v, should be in %v", told(), sortedKeys(got.Conflicts), sortedKeys(v.conflicts))
 	}
-	if old := w.ledger[d.m.Replaces]; old != nil && old.status == Deferred && !slices.Contains(codes(got.Errors), "already_settled") {
+	if old := w.ledger[d.m.Replaces]; old != nil && old.status == Deferred && !slices.Contains(codesOf(got.Errors), "already_settled") {
 		old.status = Rejected
 		w.waits = slices.DeleteFunc(w.waits, func(x *delivery) bool { return x.m.ID == d.m.Replaces })
 	}
@@ -706,14 +706,14 @@ func (w *world) judgeConflicts(d *delivery, v *verdict, got Result) {
 		if !reflect.DeepEqual(blank(shown.Yours), blank(c.yours)) {
 			w.fail(3, "conflict in %s of %s: %v was sent, %v is answered", field, key, c.yours, shown.Yours)
 		}
-		sees := w.visible(userID(d.user), key, hooks.Stored(w.time)) && w.mayRead(userID(d.user), d.m.Collection, field) && field != "_"
+		sees := w.visible(idOf(d.user), key, hooks.Stored(w.time)) && w.mayRead(idOf(d.user), d.m.Collection, field) && field != "_"
 		if !sees && shown.Theirs != nil {
 			w.fail(4, "conflict in %s of %s tells %s the server's value %v", field, key, d.user, *shown.Theirs)
 		}
 		if sees && (shown.Theirs == nil || !reflect.DeepEqual(blank(*shown.Theirs), blank(c.theirs))) {
 			w.fail(3, "conflict in %s of %s: the server holds %v, %v is answered", field, key, c.theirs, shown.Theirs)
 		}
-		w.conflicts[d.m.ID+"/"+field] = row{"user": userID(d.user), "yours": blank(c.yours), "sees": sees}
+		w.conflicts[d.m.ID+"/"+field] = row{"user": idOf(d.user), "yours": blank(c.yours), "sees": sees}
 	}
 }
 
@@ -748,7 +748,11 @@ func (w *world) derived(key string) {
 	if collection == "demands" || collection == "loans" {
 		r, err := w.server.app.FindRecordById(collection, id)
 		if err != nil {
-			return // taken back by the same push; what is really lost shows at the end
+			// Taken back by the same push; what is really lost shows at the end.
+			if collection == "demands" && w.rows[key]["grid"] == nil {
+				w.rows[key]["harbour"] = blank(w.field("users", idOf(w.users[w.made[key]]), "harbour"))
+			}
+			return
 		}
 		w.rows[key]["harbour"] = blank(r.GetString("harbour"))
 		if w.rows[key]["enterprise"] == nil && collection == "loans" {
@@ -766,7 +770,7 @@ func (w *world) derived(key string) {
 	}
 }
 
-func codes(errs hooks.FieldErrors) []string {
+func codesOf(errs hooks.FieldErrors) []string {
 	var out []string
 	for _, f := range sortedKeys(errs) {
 		out = append(out, errs[f].Code)

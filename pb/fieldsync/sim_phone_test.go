@@ -36,7 +36,7 @@ type simPhone struct {
 	pulls        int
 	resending    bool
 	delayed      []delayedAnswer
-	last         Result // of the latest mutation answered
+	made         []string // the mutations it made, in order
 	results      map[string]Result
 	state        string
 	newer, older bool // one release ahead or behind
@@ -221,7 +221,7 @@ func (p *simPhone) pushed(status int, raw []byte, batch []*entry) {
 	p.epoch = resp.Epoch
 	for i, r := range resp.Results {
 		e := batch[i]
-		p.results[e.id], p.last = r, r
+		p.results[e.id] = r
 		switch r.Status {
 		case Applied, Conflict:
 			e.state, e.seq, e.settledAt, e.serverTime = string(r.Status), r.Seq, p.w.time, resp.ServerTime
@@ -348,7 +348,7 @@ func (p *simPhone) whole(resp *PullResponse) {
 			continue
 		}
 		_, holds := p.has[key]
-		if sees := w.visible(userID(p.user), key, hooks.Stored(w.time)); sees && !holds {
+		if sees := w.visible(idOf(p.user), key, hooks.Stored(w.time)); sees && !holds {
 			w.fail(2, "%s does not hold %s", p.name, key)
 		}
 	}
@@ -419,7 +419,7 @@ func (p *simPhone) change(collection, id string, to row) {
 func (p *simPhone) enqueue(m row) *entry {
 	m["id"], m["captured_at"] = p.w.id(p.w.time.Add(p.clock)), p.now()
 	e := &entry{id: str(m["id"]), raw: mustJSON(m), collection: str(m["collection"]), record: str(m["record"])}
-	p.outbox = append(p.outbox, e)
+	p.outbox, p.made = append(p.outbox, e), append(p.made, e.id)
 	return e
 }
 

@@ -243,7 +243,7 @@ func simDistrict() []seedRow {
 	}
 	user := func(name string, values row) {
 		values["name"], values["email"], values["password"] = name, name+"@example.com", "password123"
-		rows = append(rows, seedRow{"users", userID(name), values})
+		rows = append(rows, seedRow{"users", idOf(name), values})
 	}
 	user("worker1", row{"role": "grid_worker"})
 	user("worker2", row{"role": "grid_worker"})
@@ -252,15 +252,15 @@ func simDistrict() []seedRow {
 	user("deskA", row{"role": "bank", "bank": "bank00000000000"})
 	user("deskB", row{"role": "bank", "bank": "bank10000000000"})
 	return append(rows,
-		seedRow{"assignments", "assign000000000", row{"user": userID("worker1"), "grid": "grid00000000000", "from": "", "until": ""}},
-		seedRow{"assignments", "assign100000000", row{"user": userID("worker2"), "grid": "grid10000000000", "from": "", "until": ""}},
+		seedRow{"assignments", "assign000000000", row{"user": idOf("worker1"), "grid": "grid00000000000", "from": "", "until": ""}},
+		seedRow{"assignments", "assign100000000", row{"user": idOf("worker2"), "grid": "grid10000000000", "from": "", "until": ""}},
 		seedRow{"enterprises", "ent000000000000", row{"name": "重庆小面馆", "kind": "company", "grid": "grid00000000000", "phone": "13900000001", "special_groups": []any{"veteran"}}},
 		seedRow{"enterprises", "ent100000000000", row{"name": "三峡五金店", "kind": "company", "grid": "grid10000000000", "phone": "13900000002"}},
 		seedRow{"enterprises", "ent200000000000", row{"name": "盐井茶馆", "kind": "company", "grid": "grid20000000000"}},
 	)
 }
 
-func userID(name string) string { return (strings.ToLower(name) + "000000000000000")[:15] }
+func idOf(name string) string { return (strings.ToLower(name) + "000000000000000")[:15] }
 
 func (s *simServer) save(collection, id string, values map[string]any) error {
 	c, err := s.app.FindCachedCollectionByNameOrId(collection)
@@ -294,7 +294,7 @@ func newSimServer(dir string, now hooks.Clock) (*simServer, error) {
 func (s *simServer) call(method, user, path, contentType string, body []byte) (int, []byte, error) {
 	r := httptest.NewRequest(method, path, bytes.NewReader(body))
 	r.Header.Set("Content-Type", contentType)
-	record, err := s.app.FindRecordById("users", userID(user))
+	record, err := s.app.FindRecordById("users", idOf(user))
 	if err != nil {
 		return 0, nil, err
 	}

@@ -170,6 +170,16 @@ func init() {
 				w.consoleNew("enterprises", row{"name": "名录" + fmt.Sprint(w.n), "kind": "company", "grid": "grid00000000000"})
 			}
 		}},
+		// A loan under an enterprise's id, made and changed out of the sight of whoever walks there.
+		"namesake": {1, (*dice).numbers, func(w *world, a *args) {
+			key, ok := nth(w.keys("enterprises"), a.int())
+			_, id := splitKey(key)
+			if values := (row{"rate": float64(w.n%30), "amount": 1000, "contract_no": w.mark(), "kind": "other", "borrower": "owner", "purpose": "business", "disbursed_on": "2026-01-01 16:00:00.000Z", "bank": []string{"bank00000000000", "bank10000000000"}[a.int()%2]}); ok && w.rows["loans/"+id] != nil {
+				w.sql("loans/"+id, row{"rate": values["rate"]})
+			} else if ok && !w.gone["loans/"+id] {
+				w.consoleNewAs("loans", id, values)
+			}
+		}},
 		"credit": {2, (*dice).numbers, func(w *world, a *args) {
 			w.consoleNew("loans", row{"bank": []string{"bank00000000000", "bank10000000000"}[a.int()%2], "harbour": []string{"harbour00000000", "harbour10000000", ""}[a.int()%3],
 				"amount": 1000, "contract_no": fmt.Sprint("C", w.n), "kind": "other", "borrower": "owner", "purpose": "business", "disbursed_on": "2026-01-01 16:00:00.000Z"})
@@ -208,7 +218,7 @@ func visit(p *simPhone, n int) {
 }
 
 func (p *simPhone) captureVisit(enterprise string) string {
-	data := row{"enterprise": enterprise, "worker": userID(p.user), "started_at": p.now(), "ended_at": p.now(), "outcome": "met", "place": "shop",
+	data := row{"enterprise": enterprise, "worker": idOf(p.user), "started_at": p.now(), "ended_at": p.now(), "outcome": "met", "place": "shop",
 		"notes": p.w.mark(), "photo_count": float64(p.w.n % 4)}
 	if grid := str(p.view("enterprises/" + enterprise)["grid"]); grid != "" {
 		data["grid"] = grid
@@ -394,7 +404,7 @@ func badMutation(w *world, a *args) {
 	id := w.id(w.time.Add(p.clock))
 	enterprise, _ := nth(p.shown("enterprises"), n)
 	visit := func(more row) row {
-		data := row{"enterprise": enterprise, "worker": userID(p.user), "started_at": p.now(), "outcome": "met", "notes": w.mark()}
+		data := row{"enterprise": enterprise, "worker": idOf(p.user), "started_at": p.now(), "outcome": "met", "notes": w.mark()}
 		for k, v := range more {
 			data[k] = v
 		}
@@ -547,7 +557,7 @@ func (w *world) twice(p *simPhone, n int) {
 }
 
 func assign(w *world, a *args) {
-	user := userID([]string{"worker1", "worker2"}[a.int()%2])
+	user := idOf([]string{"worker1", "worker2"}[a.int()%2])
 	grid := fmt.Sprintf("grid%d0000000000", a.int()%3)
 	from := w.time.Add(time.Duration(a.int()) * time.Hour)
 	values := row{"user": user, "grid": grid, "from": hooks.Stored(from), "until": ""}
@@ -561,15 +571,15 @@ func assign(w *world, a *args) {
 func transfer(w *world, a *args) {
 	switch n := a.int(); n % 5 {
 	case 0:
-		w.console("users/"+userID("counter"), row{"harbour": fmt.Sprintf("harbour%d0000000", a.int()%2)})
+		w.console("users/"+idOf("counter"), row{"harbour": fmt.Sprintf("harbour%d0000000", a.int()%2)})
 	case 1:
-		w.console("users/"+userID("liaison"), row{"harbour": fmt.Sprintf("harbour%d0000000", a.int()%2)})
+		w.console("users/"+idOf("liaison"), row{"harbour": fmt.Sprintf("harbour%d0000000", a.int()%2)})
 	case 2:
-		w.console("users/"+userID("liaison"), row{"role": []string{"liaison", "harbour_staff", "department"}[a.int()%3]})
+		w.console("users/"+idOf("liaison"), row{"role": []string{"liaison", "harbour_staff", "department"}[a.int()%3]})
 	case 3:
-		w.sql("users/"+userID("deskB"), row{"bank": fmt.Sprintf("bank%d0000000000", a.int()%2)})
+		w.sql("users/"+idOf("deskB"), row{"bank": fmt.Sprintf("bank%d0000000000", a.int()%2)})
 	case 4:
-		w.console("users/"+userID("counter"), row{"role": []string{"harbour_staff", "harbour_head", "grid_worker"}[a.int()%3]})
+		w.console("users/"+idOf("counter"), row{"role": []string{"harbour_staff", "harbour_head", "grid_worker"}[a.int()%3]})
 	}
 }
 

@@ -133,11 +133,11 @@ func (w *world) judgePush(p *simPhone, body, raw []byte) {
 			w.fail(3, "%s was never seen before, and is called a duplicate", d.m.ID)
 		case known == nil:
 			w.settle(d, got)
-			w.tally[d.m.Op+" "+string(got.Status)+" "+strings.Join(codes(got.Errors), " ")]++
+			w.tally[d.m.Op+" "+string(got.Status)+" "+strings.Join(codesOf(got.Errors), " ")]++
 		case known.body != w.body(d):
 			w.rejections[d.m.ID+"\n"+canonicalJSON(m)] = 1
-			if got.Status != Rejected || !slices.Contains(codes(got.Errors), "mutation_reused") {
-				w.fail(3, "%s was used for something else, and is answered %s %s", d.m.ID, got.Status, codes(got.Errors))
+			if got.Status != Rejected || !slices.Contains(codesOf(got.Errors), "mutation_reused") {
+				w.fail(3, "%s was used for something else, and is answered %s %s", d.m.ID, got.Status, codesOf(got.Errors))
 			}
 		case !got.Duplicate || got.Status != known.status:
 			w.fail(7, "%s was %s; sent again it is %s (duplicate: %t)", d.m.ID, known.status, got.Status, got.Duplicate)
@@ -162,14 +162,14 @@ func (w *world) judgePull(p *simPhone, raw []byte) {
 		var record row
 		w.parse(c.Record, &record)
 		key := c.Collection + "/" + str(record["id"])
-		if _, followed := tracked[c.Collection]; followed && !w.visible(userID(p.user), key, hooks.Stored(w.time)) {
+		if _, followed := tracked[c.Collection]; followed && !w.visible(idOf(p.user), key, hooks.Stored(w.time)) {
 			w.fail(4, "%s is sent %s", p.name, key)
 		}
-		if owner, own := record["scope_user"]; own && owner != userID(p.user) {
+		if owner, own := record["scope_user"]; own && owner != idOf(p.user) {
 			w.fail(4, "%s is sent %s of another user", p.name, key)
 		}
 		for field := range record {
-			if !w.mayRead(userID(p.user), c.Collection, field) {
+			if !w.mayRead(idOf(p.user), c.Collection, field) {
 				w.fail(4, "%s is sent %s of %s", p.name, field, key)
 			}
 		}
@@ -184,7 +184,7 @@ func (w *world) judgePicture(p *simPhone, r AttachmentResult) {
 	case photo != nil && r.Status == Deferred:
 		w.fail(6, "a picture waits for %s, which is there", r.ID)
 	}
-	w.tally["picture "+string(r.Status)+" "+strings.Join(codes(r.Errors), " ")]++
+	w.tally["picture "+string(r.Status)+" "+strings.Join(codesOf(r.Errors), " ")]++
 	if !r.Duplicate {
 		w.photos[r.ID] = r.Status
 	}
@@ -212,7 +212,10 @@ func (w *world) console(key string, values row) {
 
 func (w *world) consoleNew(collection string, values row) string {
 	w.n++
-	id := fmt.Sprintf("new%012d", w.n)
+	return w.consoleNewAs(collection, fmt.Sprintf("new%012d", w.n), values)
+}
+
+func (w *world) consoleNewAs(collection, id string, values row) string {
 	w.must(w.server.save(collection, id, values))
 	w.put(collection, id, values)
 	w.derived(collection + "/" + id)
