@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/filesystem"
+	"github.com/pocketbase/pocketbase/tools/hook"
 
 	"gangwan/hooks"
 )
@@ -74,6 +76,21 @@ func (p *picture) result(duplicate bool) (*AttachmentResult, error) {
 		return r, nil
 	}
 	return r, json.Unmarshal([]byte(p.Errors), &r.Errors)
+}
+
+// bindPictures keeps the files of a record whose delete was taken back by a savepoint: the group's commit makes PocketBase
+// believe in it, and it removes the record's files first of all.
+func bindPictures(app core.App) {
+	app.OnModelAfterDeleteSuccess().Bind(&hook.Handler[*core.ModelEvent]{Priority: -100, Func: func(e *core.ModelEvent) error {
+		r, ok := e.Model.(*core.Record)
+		if !ok || hooks.Forms[r.Collection().Name] == nil {
+			return e.Next()
+		}
+		if _, err := app.FindRecordById(r.Collection(), r.Id); !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		return e.Next()
+	}})
 }
 
 // attach takes one picture: checked, stripped, stored, then set in its place in one transaction. The file is written, to
@@ -192,10 +209,16 @@ func (s *Server) keepBytes(p *picture, clean []byte) error {
 			return err
 		}
 	}
-	if err := files.Upload(clean, key); err != nil {
-		return err
+	for tries := 0; ; tries++ {
+		err := files.Upload(clean, key)
+		if err == nil {
+			err = s.flush(key)
+		}
+		// PocketBase empties the folder of a deleted record behind everyone's back.
+		if !errors.Is(err, fs.ErrNotExist) || tries == 3 {
+			return err
+		}
 	}
-	return s.flush(key)
 }
 
 // storageKey is where a picture's file stands in PocketBase's storage.

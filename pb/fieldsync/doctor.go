@@ -355,7 +355,7 @@ func StoredFiles(app core.App, db dbx.Builder, each func(StoredFile) error) erro
 	}
 	// Pictures that came before their record wait where they will belong.
 	var waiting []picture
-	if err := db.NewQuery(`SELECT id, collection, record, field, file, status FROM sync_attachments WHERE status != 'applied'`).All(&waiting); err != nil {
+	if err := db.NewQuery(`SELECT id, collection, record, field, file, status FROM sync_attachments WHERE status != 'applied' AND file != ''`).All(&waiting); err != nil {
 		return err
 	}
 	for _, p := range waiting {

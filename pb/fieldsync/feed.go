@@ -167,7 +167,7 @@ func feedRows(h hooks.Holding, rows ...string) string {
 		}
 		parts = append(parts, "SELECT '"+hooks.ScopeNobody+"' AS scope"+where)
 	}
-	return fmt.Sprintf("INSERT INTO sync_feed (scope, collection, record, rev)\n\tSELECT scope, '%s', %s.id, (SELECT COALESCE(max(seq), 0) + 1 FROM sync_feed)\n\tFROM (%s);",
+	return fmt.Sprintf("INSERT INTO sync_feed (scope, collection, record, rev)\n\tSELECT scope, '%s', %s.id, COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'), 0) + 1\n\tFROM (%s);",
 		h.Collection, now, strings.Join(parts, " UNION ALL "))
 }
 
@@ -252,7 +252,7 @@ func recapture(tx core.App, had map[string]string) error {
 			same = append(same, fmt.Sprintf("%[1]q = %[1]q", s))
 		}
 		for _, q := range []string{
-			`INSERT INTO sync_feed (scope, collection, record, rev) SELECT DISTINCT scope, collection, record, (SELECT COALESCE(max(seq), 0) + 1 FROM sync_feed)
+			`INSERT INTO sync_feed (scope, collection, record, rev) SELECT DISTINCT scope, collection, record, COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'), 0) + 1
 				FROM sync_feed WHERE collection = '` + t + `'`,
 			`UPDATE ` + t + ` SET ` + strings.Join(same, ", "), // the triggers do the rest
 		} {

@@ -115,7 +115,7 @@ func readExif(block []byte) (said exif) {
 		at.Lat = -at.Lat
 	}
 	if at.real() {
-		said.at = &at
+		said.at = &LonLat{Lon: math.Round(at.Lon*1e7) / 1e7, Lat: math.Round(at.Lat*1e7) / 1e7} // a centimetre
 	}
 	return said
 }

@@ -112,8 +112,8 @@ func (a *applier) survey(mutations []*sent) (*ground, error) {
 		return nil, err
 	}
 	if err := g.names(`SELECT waits_for FROM sync_deferred WHERE waits_for IN (SELECT value FROM json_each(?1))
-		UNION ALL SELECT id FROM sync_attachments WHERE status = 'deferred' AND id IN (SELECT value FROM json_each(?1))
-		UNION ALL SELECT record FROM sync_attachments WHERE status = 'deferred' AND record IN (SELECT value FROM json_each(?1))`, []any{list}, g.waited); err != nil {
+		UNION ALL SELECT id FROM sync_attachments WHERE status != 'applied' AND id IN (SELECT value FROM json_each(?1))
+		UNION ALL SELECT record FROM sync_attachments WHERE status != 'applied' AND record IN (SELECT value FROM json_each(?1))`, []any{list}, g.waited); err != nil {
 		return nil, err
 	}
 	if err := g.each(`SELECT EXISTS (SELECT 1 FROM sync_merged)`, nil, func(r *sql.Rows) error { return r.Scan(&g.merged) }); err != nil {

@@ -27,6 +27,7 @@ type Server struct {
 	stopped chan struct{}
 	guard   guard // used by the writer only
 	upkeep  upkeep
+	nudges  nudges
 	waiting atomic.Int64
 	files   sync.RWMutex  // held for reading while a picture's file is named by nobody yet, for writing by the sweep
 	uploads chan struct{} // a place for each picture in memory
@@ -38,6 +39,7 @@ func Bind(app core.App, now hooks.Clock) {
 	bindResolutions(app, now)
 	bindDevices(app, now)
 	bindRewrites(app, now)
+	bindPictures(app)
 	bindQuick(app)
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
 		if err := prepare(se.App, now); err != nil {
@@ -50,6 +52,8 @@ func Bind(app core.App, now hooks.Clock) {
 		var background sync.WaitGroup
 		ctx, cancel := context.WithCancel(context.Background())
 		background.Go(func() { s.runMaintenance(ctx) })
+		s.bindNudges(app)
+		background.Go(func() { s.runNudges(ctx) })
 		var once sync.Once
 		app.OnTerminate().BindFunc(func(e *core.TerminateEvent) error {
 			once.Do(func() {

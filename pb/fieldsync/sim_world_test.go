@@ -15,52 +15,52 @@ import (
 	"gangwan/hooks"
 )
 
-// world is one simulated history: a real server, model phones, a network and a clock between them, and the model of what must
+// simWorld is one simulated history: a real server, model phones, a network and a clock between them, and the model of what must
 // be true. It is deterministic: the same steps give the same history.
-type world struct {
-	*model
+type simWorld struct {
+	*simModel
 	server *simServer
 	time   time.Time
 	n      uint32
 	shade  uint16
 	phones []*simPhone
-	late   []lateCall
+	late   []simLate
 	done   []string // steps so far
 	tally  map[string]int
 }
 
-type lateCall struct {
+type simLate struct {
 	p                 *simPhone
 	path, contentType string
 	body              []byte
 }
 
-// broken ends a history: an invariant does not hold.
-type broken struct {
+// simBroken ends a history: an invariant does not hold.
+type simBroken struct {
 	invariant int
 	message   string
 }
 
-func (b *broken) Error() string { return fmt.Sprintf("invariant %d: %s", b.invariant, b.message) }
+func (b *simBroken) Error() string { return fmt.Sprintf("invariant %d: %s", b.invariant, b.message) }
 
-func (w *world) fail(invariant int, format string, args ...any) {
-	panic(&broken{invariant, fmt.Sprintf(format, args...)})
+func (w *simWorld) fail(invariant int, format string, args ...any) {
+	panic(&simBroken{invariant, fmt.Sprintf(format, args...)})
 }
 
-func (w *world) must(err error) {
+func (w *simWorld) must(err error) {
 	if err != nil {
 		panic(fmt.Errorf("the simulation itself: %w", err))
 	}
 }
 
-func (w *world) parse(raw []byte, into any) {
+func (w *simWorld) parse(raw []byte, into any) {
 	if err := json.Unmarshal(raw, into); err != nil {
 		w.fail(5, "an answer cannot be read: %s", raw)
 	}
 }
 
-func newWorld(dir string) (*world, error) {
-	w := &world{model: newModel(), time: dayOne, tally: map[string]int{}}
+func newSimWorld(dir string) (*simWorld, error) {
+	w := &simWorld{simModel: newSimModel(), time: dayOne, tally: map[string]int{}}
 	var err error
 	w.server, err = newSimServer(dir, func() time.Time { return w.time })
 	if err != nil {
@@ -71,7 +71,7 @@ func newWorld(dir string) (*world, error) {
 		clock      time.Duration
 	}{{"worker1", "worker1", 0}, {"worker1b", "worker1", time.Minute}, {"worker2", "worker2", -3 * 24 * time.Hour}, {"counter", "counter", 0},
 		{"deskA", "deskA", 0}, {"deskB", "deskB", 50 * time.Hour}, {"liaison", "liaison", -time.Hour}} {
-		phone := &simPhone{w: w, name: p.name, user: p.user, clock: p.clock, has: map[string]held{}, own: map[string]ownCopy{}, results: map[string]Result{}}
+		phone := &simPhone{w: w, name: p.name, user: p.user, clock: p.clock, has: map[string]simHeld{}, own: map[string]simCopy{}, results: map[string]Result{}}
 		phone.device = w.id(w.time)
 		w.users[phone.device] = p.user
 		w.phones = append(w.phones, phone)
@@ -79,13 +79,13 @@ func newWorld(dir string) (*world, error) {
 	return w, nil
 }
 
-func (w *world) id(at time.Time) string {
+func (w *simWorld) id(at time.Time) string {
 	w.n++
 	return hooks.NewID(at, &counter{w.n})
 }
 
 // serve hands a request to the server and judges the answer, whoever hears it.
-func (w *world) serve(p *simPhone, path, contentType string, body []byte) (int, []byte) {
+func (w *simWorld) serve(p *simPhone, path, contentType string, body []byte) (int, []byte) {
 	status, raw, err := w.server.call(http.MethodPost, p.user, path, contentType, body)
 	w.must(err)
 	w.tally[fmt.Sprint(path, " ", status)]++
@@ -106,7 +106,7 @@ func (w *world) serve(p *simPhone, path, contentType string, body []byte) (int, 
 }
 
 // judgePush follows each mutation of a push and what became of it.
-func (w *world) judgePush(p *simPhone, body, raw []byte) {
+func (w *simWorld) judgePush(p *simPhone, body, raw []byte) {
 	var req PushRequest
 	var resp PushResponse
 	w.parse(body, &req)
@@ -116,7 +116,7 @@ func (w *world) judgePush(p *simPhone, body, raw []byte) {
 	}
 	for i, m := range req.Mutations {
 		got := resp.Results[i]
-		d := &delivery{user: p.user, device: p.device, skew: skewOf(req.SentAt, w.time), received: w.time, raw: m}
+		d := &simDelivery{user: p.user, device: p.device, skew: skewOf(req.SentAt, w.time), received: w.time, raw: m}
 		if err := json.Unmarshal(m, &d.m); err != nil || d.m.ID == "" {
 			w.rejections[d.m.ID+"\n"+canonicalJSON(m)] = 1
 			if got.Status != Rejected {
@@ -148,7 +148,7 @@ func (w *world) judgePush(p *simPhone, body, raw []byte) {
 }
 
 // judgePull: nothing in a page that the user may not see at this very moment.
-func (w *world) judgePull(p *simPhone, raw []byte) {
+func (w *simWorld) judgePull(p *simPhone, raw []byte) {
 	var resp PullResponse
 	w.parse(raw, &resp)
 	if resp.Reset {
@@ -159,24 +159,24 @@ func (w *world) judgePull(p *simPhone, raw []byte) {
 		if c.Op != "upsert" {
 			continue
 		}
-		var record row
+		var record simRow
 		w.parse(c.Record, &record)
 		key := c.Collection + "/" + str(record["id"])
-		if _, followed := tracked[c.Collection]; followed && !w.visible(idOf(p.user), key, hooks.Stored(w.time)) {
+		if _, followed := tracked[c.Collection]; followed && !w.visible(simUserID(p.user), key, hooks.Stored(w.time)) {
 			w.fail(4, "%s is sent %s", p.name, key)
 		}
-		if owner, own := record["scope_user"]; own && owner != idOf(p.user) {
+		if owner, own := record["scope_user"]; own && owner != simUserID(p.user) {
 			w.fail(4, "%s is sent %s of another user", p.name, key)
 		}
 		for field := range record {
-			if !w.mayRead(idOf(p.user), c.Collection, field) {
+			if !w.mayRead(simUserID(p.user), c.Collection, field) {
 				w.fail(4, "%s is sent %s of %s", p.name, field, key)
 			}
 		}
 	}
 }
 
-func (w *world) judgePicture(p *simPhone, r AttachmentResult) {
+func (w *simWorld) judgePicture(p *simPhone, r AttachmentResult) {
 	photo := w.rows["photos/"+r.ID]
 	switch {
 	case photo == nil && !w.gone["photos/"+r.ID] && r.Status != Deferred:
@@ -191,14 +191,14 @@ func (w *world) judgePicture(p *simPhone, r AttachmentResult) {
 }
 
 // now is the time that a change takes: by the console the server's clock; plain SQL knows only when the server last wrote.
-func (w *world) sqlNow() string {
+func (w *simWorld) sqlNow() string {
 	var now string
 	w.must(w.server.app.DB().NewQuery(`SELECT now FROM sync_clock`).Row(&now))
 	return now
 }
 
 // console saves a change as an administrator would.
-func (w *world) console(key string, values row) {
+func (w *simWorld) console(key string, values simRow) {
 	collection, id := splitKey(key)
 	r, err := w.server.app.FindRecordById(collection, id)
 	w.must(err)
@@ -210,12 +210,12 @@ func (w *world) console(key string, values row) {
 	w.touched(key)
 }
 
-func (w *world) consoleNew(collection string, values row) string {
+func (w *simWorld) consoleNew(collection string, values simRow) string {
 	w.n++
 	return w.consoleNewAs(collection, fmt.Sprintf("new%012d", w.n), values)
 }
 
-func (w *world) consoleNewAs(collection, id string, values row) string {
+func (w *simWorld) consoleNewAs(collection, id string, values simRow) string {
 	w.must(w.server.save(collection, id, values))
 	w.put(collection, id, values)
 	w.derived(collection + "/" + id)
@@ -223,7 +223,7 @@ func (w *world) consoleNewAs(collection, id string, values row) string {
 	return id
 }
 
-func (w *world) consoleDelete(key string) {
+func (w *simWorld) consoleDelete(key string) {
 	collection, id := splitKey(key)
 	r, err := w.server.app.FindRecordById(collection, id)
 	w.must(err)
@@ -232,7 +232,7 @@ func (w *world) consoleDelete(key string) {
 }
 
 // sql changes a record behind everybody's back.
-func (w *world) sql(key string, values row) {
+func (w *simWorld) sql(key string, values simRow) {
 	collection, id := splitKey(key)
 	params := dbx.Params{}
 	for field, v := range values {
@@ -248,7 +248,7 @@ func (w *world) sql(key string, values row) {
 }
 
 // keys lists the records of a collection that the model knows, in order.
-func (w *world) keys(collection string) []string {
+func (w *simWorld) keys(collection string) []string {
 	var out []string
 	for _, key := range sortedKeys(w.rows) {
 		if strings.HasPrefix(key, collection+"/") {
@@ -259,10 +259,10 @@ func (w *world) keys(collection string) []string {
 }
 
 // childless lists records that nothing refers to.
-func (w *world) childless(collection string) []string {
+func (w *simWorld) childless(collection string) []string {
 	return slices.DeleteFunc(w.keys(collection), func(key string) bool {
 		_, id := splitKey(key)
-		return w.referred(id) || slices.ContainsFunc(w.waits, func(d *delivery) bool { return strings.Contains(string(d.raw), id) })
+		return w.referred(id) || slices.ContainsFunc(w.waits, func(d *simDelivery) bool { return strings.Contains(string(d.raw), id) })
 	})
 }
 
@@ -275,7 +275,7 @@ func nth[T any](list []T, n int) (T, bool) {
 }
 
 // quiet ends all faults and lets every phone do what it does by itself; then everything is compared.
-func (w *world) quiet() {
+func (w *simWorld) quiet() {
 	for len(w.late) > 0 {
 		w.deliver(0)
 	}
@@ -310,7 +310,7 @@ func (w *world) quiet() {
 }
 
 // compare holds the database against the model, and the phones against the list API.
-func (w *world) compare() {
+func (w *simWorld) compare() {
 	for _, collection := range sortedKeys(tracked) {
 		records, err := w.server.app.FindAllRecords(collection)
 		w.must(err)
@@ -376,7 +376,7 @@ func (w *world) compare() {
 }
 
 // compareKept: whatever was sent and is in no record is in a rejection, a conflict or waits, whole.
-func (w *world) compareKept() {
+func (w *simWorld) compareKept() {
 	var rejected []struct {
 		ID   string `db:"mutation_id"`
 		Body string `db:"mutation"`
@@ -428,7 +428,7 @@ func (w *world) compareKept() {
 }
 
 // comparePictures: every picture taken in is in its record, with its bytes, or waits for it.
-func (w *world) comparePictures() {
+func (w *simWorld) comparePictures() {
 	for _, p := range w.phones {
 		for _, x := range p.pictures {
 			photo, err := w.server.app.FindRecordById("photos", x.meta.ID)
@@ -449,7 +449,7 @@ func (w *world) comparePictures() {
 }
 
 // deliver lets a late request arrive; nobody hears the answer.
-func (w *world) deliver(n int) {
+func (w *simWorld) deliver(n int) {
 	call, ok := nth(w.late, n)
 	if !ok {
 		return
@@ -460,7 +460,7 @@ func (w *world) deliver(n int) {
 
 // play runs steps and then quiet, and returns what happened how often, and what broke.
 func play(dir string, steps []string) (tally map[string]int, err error) {
-	w, err := newWorld(dir)
+	w, err := newSimWorld(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -471,7 +471,7 @@ func play(dir string, steps []string) (tally map[string]int, err error) {
 			if err, ok = x.(error); !ok {
 				panic(x)
 			}
-			if _, foreseen := x.(*broken); !foreseen && !strings.HasPrefix(err.Error(), "the simulation") {
+			if _, foreseen := x.(*simBroken); !foreseen && !strings.HasPrefix(err.Error(), "the simulation") {
 				panic(x)
 			}
 			err = fmt.Errorf("after %q: %w", w.done[len(w.done)-1], err)
@@ -488,22 +488,22 @@ func play(dir string, steps []string) (tally map[string]int, err error) {
 }
 
 // step runs one line: a verb and its arguments. Numbers pick among what is there, so that a history with steps left out is one too.
-func (w *world) step(line string) {
+func (w *simWorld) step(line string) {
 	words := strings.Fields(line)
-	v := verbs[words[0]]
+	v := simVerbs[words[0]]
 	if v == nil {
 		panic(fmt.Errorf("the simulation knows no step %q", line))
 	}
-	a := &args{w, words[1:]}
+	a := &simArgs{w, words[1:]}
 	v.run(w, a)
 }
 
-type args struct {
-	w     *world
+type simArgs struct {
+	w     *simWorld
 	words []string
 }
 
-func (a *args) word() string {
+func (a *simArgs) word() string {
 	if len(a.words) == 0 {
 		return "0"
 	}
@@ -512,13 +512,13 @@ func (a *args) word() string {
 	return word
 }
 
-func (a *args) int() int {
+func (a *simArgs) int() int {
 	n, err := strconv.Atoi(a.word())
 	a.w.must(err)
 	return n
 }
 
-func (a *args) phone() *simPhone {
+func (a *simArgs) phone() *simPhone {
 	name := a.word()
 	for _, p := range a.w.phones {
 		if p.name == name {
@@ -529,9 +529,9 @@ func (a *args) phone() *simPhone {
 	panic(fmt.Errorf("the simulation has no phone %q", name))
 }
 
-// how reads what becomes of an exchange: a fate, with a colon the statement at which the server dies.
-func (a *args) how() (fate, int) {
+// how reads what becomes of an exchange: a simFate, with a colon the statement at which the server dies.
+func (a *simArgs) how() (simFate, int) {
 	name, at, _ := strings.Cut(a.word(), ":")
 	n, _ := strconv.Atoi(at)
-	return fate(name), n
+	return simFate(name), n
 }

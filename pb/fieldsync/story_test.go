@@ -49,9 +49,9 @@ func storyOf(t *testing.T, file string) (steps []string) {
 
 // What stories expect, in the words of the steps.
 func init() {
-	for name, run := range map[string]func(w *world, a *args){
+	for name, run := range map[string]func(w *simWorld, a *simArgs){
 		// result PHONE N STATUS [CODE]: what was answered to the Nth mutation that the phone made.
-		"result": func(w *world, a *args) {
+		"result": func(w *simWorld, a *simArgs) {
 			p := a.phone()
 			id := p.made[a.int()]
 			want, code, got := Status(a.word()), a.rest(), p.results[id]
@@ -60,25 +60,25 @@ func init() {
 			}
 		},
 		// ignored PHONE N FIELD: the field was listed as ignored.
-		"ignored": func(w *world, a *args) {
+		"ignored": func(w *simWorld, a *simArgs) {
 			p := a.phone()
 			if got, want := strings.Join(p.results[p.made[a.int()]].Ignored, " "), a.rest(); got != want {
 				w.fail(9, "ignored was %q, expected is %q", got, want)
 			}
 		},
 		// holds PHONE COLLECTION/ID and lacks: what the phone has pulled.
-		"holds": func(w *world, a *args) {
+		"holds": func(w *simWorld, a *simArgs) {
 			if p, key := a.phone(), a.word(); p.has[key].record == nil {
 				w.fail(2, "%s does not hold %s", p.name, key)
 			}
 		},
-		"lacks": func(w *world, a *args) {
+		"lacks": func(w *simWorld, a *simArgs) {
 			if p, key := a.phone(), a.word(); p.has[key].record != nil {
 				w.fail(4, "%s holds %s", p.name, key)
 			}
 		},
 		// attention PHONE N: how many mutations need its worker's attention.
-		"attention": func(w *world, a *args) {
+		"attention": func(w *simWorld, a *simArgs) {
 			p, n := a.phone(), 0
 			for _, e := range p.outbox {
 				if e.state == "attention" {
@@ -90,8 +90,8 @@ func init() {
 			}
 		},
 	} {
-		verbs[name] = &verb{weight: 0, run: run}
+		simVerbs[name] = &simVerb{weight: 0, run: run}
 	}
 }
 
-func (a *args) rest() string { return strings.Join(a.words, " ") }
+func (a *simArgs) rest() string { return strings.Join(a.words, " ") }
