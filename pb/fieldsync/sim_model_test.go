@@ -59,7 +59,8 @@ type simDelivery struct {
 	m            Mutation
 	raw          json.RawMessage
 	waitsFor     string
-	place        int // among those that wait; 0: it has just come
+	resends      bool // it came while phones sent again after a restore
+	place        int  // among those that wait; 0: it has just come
 }
 
 // simInterval is a past value of something that decides who shares a scope with whom.
@@ -77,6 +78,9 @@ type simModel struct {
 	conflicts  map[string]simRow // expected sync_conflicts by "mutation/field"
 	photos     map[string]Status
 	made       map[string]string     // the device that created a record
+	writers    map[string]string     // the mutation that wrote a field last, by "collection/id/field"
+	restored   time.Time             // when this life of the database began, if by a restore
+	rewritten  map[string]int64      // where the last write of a field since the restore stood in the life before; field "": deleted
 	touches    map[string][]simTouch // who changed a record, and which revision that made
 }
 
@@ -87,7 +91,7 @@ type simTouch struct {
 }
 
 func newSimModel() *simModel {
-	m := &simModel{rows: map[string]simRow{}, gone: map[string]bool{}, ledger: map[string]*simSettled{}, rejections: map[string]int{}, conflicts: map[string]simRow{}, photos: map[string]Status{}, touches: map[string][]simTouch{}, made: map[string]string{}, users: map[string]string{}}
+	m := &simModel{rows: map[string]simRow{}, gone: map[string]bool{}, ledger: map[string]*simSettled{}, rejections: map[string]int{}, conflicts: map[string]simRow{}, photos: map[string]Status{}, touches: map[string][]simTouch{}, made: map[string]string{}, writers: map[string]string{}, rewritten: map[string]int64{}, users: map[string]string{}}
 	for _, r := range simDistrict() {
 		m.put(r.collection, r.id, r.values)
 	}
@@ -111,7 +115,7 @@ func (m *simModel) clone() *simModel {
 		c.waits = append(c.waits, &copied)
 	}
 	c.past = slices.Clone(m.past)
-	c.touches, c.made = maps.Clone(m.touches), maps.Clone(m.made)
+	c.touches, c.made, c.writers, c.rewritten = maps.Clone(m.touches), maps.Clone(m.made), maps.Clone(m.writers), maps.Clone(m.rewritten)
 	c.rejections, c.conflicts, c.photos = maps.Clone(m.rejections), maps.Clone(m.conflicts), maps.Clone(m.photos)
 	return &c
 }
@@ -383,6 +387,7 @@ type simVerdict struct {
 	exists    bool     // the same create once more: nothing to do
 	ignored   []string
 	set       simRow
+	written   simRow // what an update gives a value to, set or not
 	conflicts map[string]simClash
 	maybe     bool // whether a delete conflicts cannot be told from outside
 }
@@ -405,6 +410,7 @@ func (m *simModel) judge(d *simDelivery, now time.Time) *simVerdict {
 		v.reasons = append(v.reasons, "bad_mutation")
 		return v
 	}
+	d = m.asOf(d)
 	if captured = captured.Add(-d.skew); captured.After(d.received) {
 		captured = d.received
 	}
@@ -413,7 +419,7 @@ func (m *simModel) judge(d *simDelivery, now time.Time) *simVerdict {
 	}
 	key, role := d.m.Collection+"/"+d.m.Record, m.field("users", simUserID(d.user), "role")
 	present := m.rows[key]
-	if present == nil && m.gone[key] && d.m.Op == "delete" {
+	if at := m.rewritten[key+"/"]; present == nil && m.gone[key] && (d.m.Op == "delete" || m.again(d) && at != afterRestore && at > d.m.AppliedSeq) {
 		v.exists = true // nothing to do
 		return v
 	}
@@ -491,6 +497,19 @@ func (m *simModel) judgeDelete(v *simVerdict, d *simDelivery, form *hooks.Form, 
 	if m.referred(d.m.Record) {
 		v.reasons = append(v.reasons, "record_referenced")
 	}
+	if m.again(d) {
+		last := int64(0)
+		for name, at := range m.rewritten {
+			if strings.HasPrefix(name, key+"/") {
+				last = max(last, at)
+			}
+		}
+		v.exists = last > d.m.AppliedSeq && last != afterRestore // something later stands
+		if last == afterRestore {
+			v.conflicts["_"] = simClash{}
+		}
+		return
+	}
 	for _, t := range m.touches[key] {
 		if t.device != d.device && t.rev > d.m.Rev {
 			v.conflicts["_"] = simClash{}
@@ -509,6 +528,26 @@ func (m *simModel) referred(id string) bool {
 		}
 	}
 	return false
+}
+
+// resends tells whether the database was put back so lately that phones may still send again what they had sent.
+func (m *simModel) resends(now time.Time) bool {
+	return !m.restored.IsZero() && now.Sub(m.restored) < 14*24*time.Hour
+}
+
+// again tells whether a mutation comes again after a restore, with its place in the life before.
+func (m *simModel) again(d *simDelivery) bool { return d.m.AppliedSeq > 0 && d.resends }
+
+// asOf gives what comes again the clocks of its first exchange.
+func (m *simModel) asOf(d *simDelivery) *simDelivery {
+	sent, errSent := hooks.ParseTime(d.m.SentAt)
+	received, err := hooks.ParseTime(d.m.ServerTime)
+	if !d.resends || errSent != nil || err != nil || received.After(d.received) || d.received.Sub(received) > 28*24*time.Hour {
+		return d
+	}
+	its := *d
+	its.skew, its.received = sent.Sub(received), received
+	return &its
 }
 
 func (m *simModel) has(collection, id string) bool {
@@ -571,14 +610,30 @@ func (m *simModel) judgeUpdate(v *simVerdict, d *simDelivery, form *hooks.Form, 
 		case reflect.DeepEqual(server, to):
 		case reflect.DeepEqual(server, from):
 			v.set[name] = c.To
-			if form.Field(name).Required && to == nil {
-				v.reasons = append(v.reasons, "required")
-			}
-			if name == "uscc" && to != nil && !usccShape.MatchString(str(to)) {
-				v.reasons = append(v.reasons, "bad_uscc")
-			}
 		default:
 			v.conflicts[name] = simClash{c.To, server}
+		}
+		if !m.again(d) {
+			continue
+		}
+		// Among writes that come again the later one of the life before wins, silently.
+		switch at := m.rewritten[d.m.Collection+"/"+d.m.Record+"/"+name]; {
+		case at == afterRestore:
+		case at > d.m.AppliedSeq:
+			delete(v.conflicts, name)
+			delete(v.set, name)
+		case !reflect.DeepEqual(server, to):
+			delete(v.conflicts, name)
+			v.set[name] = c.To
+		}
+	}
+	v.written = values
+	for name, value := range v.set {
+		if form.Field(name).Required && blank(value) == nil {
+			v.reasons = append(v.reasons, "required")
+		}
+		if name == "uscc" && blank(value) != nil && !usccShape.MatchString(str(value)) {
+			v.reasons = append(v.reasons, "bad_uscc")
 		}
 	}
 }
@@ -605,7 +660,7 @@ func fits(field string, v any) bool {
 // settle compares what the server made of a mutation with what the page says, and brings the model to the same state.
 func (w *simWorld) settle(d *simDelivery, got Result) {
 	v := w.judge(d, w.time)
-	if d.m.Op == "delete" && got.Status == Conflict && len(v.conflicts) == 0 && !w.onlyOwn(d) {
+	if d.m.Op == "delete" && !w.again(d) && got.Status == Conflict && len(v.conflicts) == 0 && !w.onlyOwn(d) {
 		v.conflicts["_"] = simClash{} // the domain changed it too: whether that was somebody else cannot be told from here
 	}
 	told := func() string {
@@ -648,13 +703,25 @@ func (w *simWorld) settle(d *simDelivery, got Result) {
 		switch {
 		case v.exists:
 		case d.m.Op == "create":
+			for field := range v.set {
+				w.writers[key+"/"+field] = d.m.ID
+			}
 			w.put(d.m.Collection, d.m.Record, v.set)
 			w.made[key] = d.device
 			w.derived(key)
 		case d.m.Op == "update":
 			w.change(key, v.set, hooks.Stored(w.time))
+			for field := range v.set {
+				w.writers[key+"/"+field] = d.m.ID
+			}
+			for field := range v.written {
+				if _, refused := v.conflicts[field]; !refused {
+					w.rewrite(d, key+"/"+field)
+				}
+			}
 		case got.Status == Applied:
 			w.remove(key, hooks.Stored(w.time))
+			w.rewrite(d, key+"/")
 		}
 		if got.Record != nil && !v.exists && (d.m.Op == "create" || len(v.set) > 0) {
 			w.touches[key] = append(w.touches[key], simTouch{d.device, got.Record.Rev})
@@ -667,8 +734,23 @@ func (w *simWorld) settle(d *simDelivery, got Result) {
 	}
 }
 
+// rewrite notes a write since the restore.
+func (m *simModel) rewrite(d *simDelivery, field string) {
+	if !d.resends {
+		return
+	}
+	at := afterRestore
+	if d.m.AppliedSeq > 0 {
+		at = d.m.AppliedSeq
+	}
+	m.rewritten[field] = max(m.rewritten[field], at)
+}
+
 // onlyOwn tells whether every change of a record since the phone saw it was the phone's own.
 func (w *simWorld) onlyOwn(d *simDelivery) bool {
+	if w.times > 0 {
+		return false // revisions of the life before mean nothing here
+	}
 	var revs []int64
 	w.must(w.server.app.DB().NewQuery(fmt.Sprintf(`SELECT DISTINCT rev FROM sync_feed WHERE record = '%s' AND collection = '%s' AND rev > %d`, d.m.Record, d.m.Collection, d.m.Rev)).Column(&revs))
 	for _, rev := range revs {
@@ -729,6 +811,7 @@ func (w *simWorld) release(record string) {
 			if err := w.server.app.DB().NewQuery(`SELECT result FROM sync_mutations WHERE id = '` + d.m.ID + `'`).Row(&raw); err != nil {
 				w.fail(1, "the ledger has no line for %s: %v", d.m.ID, err)
 			}
+			d.resends = w.resends(w.time)
 			var got Result
 			if err := json.Unmarshal([]byte(raw), &got); err != nil {
 				w.fail(1, "the ledger's line for %s: %v", d.m.ID, err)

@@ -12,7 +12,6 @@ import (
 	"mime/multipart"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"gangwan/hooks"
@@ -34,7 +33,7 @@ type simPhone struct {
 	pictures     []*simPicture
 	download     map[string]bool // records that came since a reset; nil: no full download is under way
 	pulls        int
-	resending    bool
+	missingDue   bool // after a restore, once all is sent again
 	delayed      []simDelayed
 	made         []string // the mutations it made, in order
 	results      map[string]Result
@@ -61,7 +60,8 @@ type simEntry struct {
 	record     string
 	state      string // "" to be sent, "waiting", "attention"; when kept: the status
 	seq        int64
-	sentAt     string // of the exchange that settled it
+	place      int    // in the order made
+	sentAt     string // clocks of the first exchange that was answered
 	serverTime string
 	settledAt  time.Time
 }
@@ -126,35 +126,39 @@ func (p *simPhone) hello(how simFate, at int) {
 	}
 }
 
-// epochIs notes which life of the database answers: after another one what is kept is sent again, and only then anything else.
+// epochIs notes which life of the database answers. In another one than before, all that is kept is sent again first, in its old
+// order: what was applied for 14 days, what was refused, what waits.
 func (p *simPhone) epochIs(epoch string) {
 	if p.epoch != "" && p.epoch != epoch {
-		var again []*simEntry
+		var all []*simEntry
 		for _, e := range p.kept {
 			if p.w.time.Sub(e.settledAt) < 14*24*time.Hour {
-				again = append(again, e.again())
+				all = append(all, e)
 			}
 		}
-		for _, e := range p.outbox {
-			if e.state == "waiting" {
-				e.state = ""
-			}
+		all = append(all, p.outbox...)
+		for _, e := range all {
+			e.again()
 		}
-		p.kept, p.outbox, p.resending = nil, append(again, p.outbox...), true
-		slices.SortStableFunc(p.outbox, func(a, b *simEntry) int { return strings.Compare(a.id, b.id) })
+		slices.SortStableFunc(all, func(a, b *simEntry) int { return a.place - b.place })
+		p.kept, p.outbox, p.missingDue = nil, all, true
 	}
 	p.epoch = epoch
 }
 
-// again is a settled mutation as it is sent after a restore: beside the compared body what tells its place in the life before.
-func (e *simEntry) again() *simEntry {
+// again makes a mutation that was answered before one to be sent after a restore: beside the compared body it says where it stood
+// in the life before, and with which clocks it was exchanged first.
+func (e *simEntry) again() {
+	if e.state == "" {
+		return
+	}
 	var m map[string]json.RawMessage
 	_ = json.Unmarshal(e.raw, &m)
 	if e.state == string(Applied) {
 		m["applied_seq"] = mustJSON(e.seq)
 	}
 	m["sent_at"], m["server_time"] = mustJSON(e.sentAt), mustJSON(e.serverTime)
-	return &simEntry{id: e.id, raw: mustJSON(m), collection: e.collection, record: e.record}
+	e.raw, e.state = mustJSON(m), ""
 }
 
 func (p *simPhone) wipe() {
@@ -189,7 +193,7 @@ func (p *simPhone) pushBody(batch []*simEntry) []byte {
 	req := PushRequest{Protocol: 1, Device: p.device, Epoch: p.epoch, SentAt: p.now(), Pending: len(p.outbox)}
 	for _, e := range batch {
 		req.Mutations = append(req.Mutations, e.raw)
-		if e.sentAt == "" {
+		if e.serverTime == "" {
 			e.sentAt = req.SentAt
 		}
 	}
@@ -218,13 +222,18 @@ func (p *simPhone) pushed(status int, raw []byte, batch []*simEntry) {
 	}
 	var resp PushResponse
 	p.w.parse(raw, &resp)
-	p.epoch = resp.Epoch
+	if p.epoch == "" {
+		p.epoch = resp.Epoch
+	}
 	for i, r := range resp.Results {
 		e := batch[i]
 		p.results[e.id] = r
+		if e.serverTime == "" {
+			e.serverTime = resp.ServerTime
+		}
 		switch r.Status {
 		case Applied, Conflict:
-			e.state, e.seq, e.settledAt, e.serverTime = string(r.Status), r.Seq, p.w.time, resp.ServerTime
+			e.state, e.seq, e.settledAt = string(r.Status), r.Seq, p.w.time
 			p.outbox = slices.DeleteFunc(p.outbox, func(x *simEntry) bool { return x == e })
 			p.kept = append(p.kept, e)
 			if o, ok := p.own[e.collection+"/"+e.record]; ok {
@@ -250,7 +259,7 @@ func (p *simPhone) pull(how simFate, at, limit, pages int) {
 		if !heard {
 			return
 		}
-		if how == delayed {
+		if how == delayed && status == http.StatusOK {
 			p.delayed = append(p.delayed, simDelayed{asked, raw})
 			return
 		}
@@ -280,6 +289,7 @@ func (p *simPhone) pulled(asked *string, raw []byte, begun int) (more bool) {
 	}
 	var resp PullResponse
 	p.w.parse(raw, &resp)
+	p.epochIs(resp.Epoch)
 	if resp.Reset || asked == nil {
 		p.download = map[string]bool{}
 	}
@@ -419,6 +429,7 @@ func (p *simPhone) change(collection, id string, to simRow) {
 func (p *simPhone) enqueue(m simRow) *simEntry {
 	m["id"], m["captured_at"] = p.w.id(p.w.time.Add(p.clock)), p.now()
 	e := &simEntry{id: str(m["id"]), raw: mustJSON(m), collection: str(m["collection"]), record: str(m["record"])}
+	e.place = len(p.made)
 	p.outbox, p.made = append(p.outbox, e), append(p.made, e.id)
 	return e
 }
@@ -500,3 +511,6 @@ func (p *simPhone) drained() bool {
 func (p *simPhone) String() string {
 	return fmt.Sprintf("%s (%d in the outbox, %d held)", p.name, len(p.outbox), len(p.has))
 }
+
+// returns tells whether the phone still calls: nobody has stopped it.
+func (p *simPhone) returns() bool { return p.state == "" || p.state == "drain_only" }

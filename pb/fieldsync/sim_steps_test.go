@@ -201,10 +201,13 @@ func init() {
 		}},
 		"device": {1, (*simDice).anybody, deviceState},
 		// The machine room.
-		"chores": {2, (*simDice).none, func(w *simWorld, _ *simArgs) {
+		"chores": {3, (*simDice).none, func(w *simWorld, _ *simArgs) {
+			w.must(serverOf(w.server.app).compact())
 			w.must(serverOf(w.server.app).expireWaits())
 			w.expire()
 		}},
+		"backup":  {2, (*simDice).none, func(w *simWorld, _ *simArgs) { w.takeBackup() }},
+		"restore": {1, (*simDice).numbers, func(w *simWorld, a *simArgs) { w.putBack(a.int()%3 != 0) }},
 		"restart": {1, (*simDice).none, func(w *simWorld, _ *simArgs) {
 			w.must(w.server.stop())
 			w.must(w.server.start())

@@ -3,7 +3,10 @@ package fieldsync
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -19,14 +22,19 @@ import (
 // be true. It is deterministic: the same steps give the same history.
 type simWorld struct {
 	*simModel
-	server *simServer
-	time   time.Time
-	n      uint32
-	shade  uint16
-	phones []*simPhone
-	late   []simLate
-	done   []string // steps so far
-	tally  map[string]int
+	server     *simServer
+	time       time.Time
+	n          uint32
+	shade      uint16
+	phones     []*simPhone
+	late       []simLate
+	done       []string // steps so far
+	backup     *simBackup
+	lost       *simModel // what was there when a backup was put back
+	times      int       // how often that happened
+	epoch      string
+	lastOffice string // the writer's name of the latest change before that
+	tally      map[string]int
 }
 
 type simLate struct {
@@ -116,7 +124,7 @@ func (w *simWorld) judgePush(p *simPhone, body, raw []byte) {
 	}
 	for i, m := range req.Mutations {
 		got := resp.Results[i]
-		d := &simDelivery{user: p.user, device: p.device, skew: skewOf(req.SentAt, w.time), received: w.time, raw: m}
+		d := &simDelivery{user: p.user, device: p.device, skew: skewOf(req.SentAt, w.time), received: w.time, raw: m, resends: w.resends(w.time)}
 		if err := json.Unmarshal(m, &d.m); err != nil || d.m.ID == "" {
 			w.rejections[d.m.ID+"\n"+canonicalJSON(m)] = 1
 			if got.Status != Rejected {
@@ -154,6 +162,11 @@ func (w *simWorld) judgePull(p *simPhone, raw []byte) {
 	if resp.Reset {
 		w.tally["reset"]++
 	}
+	if w.epoch != "" && resp.Epoch != w.epoch {
+		w.tally["restore proved by a cursor"]++
+		w.newLife()
+	}
+	w.epoch = resp.Epoch
 	for _, c := range resp.Changes {
 		w.tally[c.Op]++
 		if c.Op != "upsert" {
@@ -206,8 +219,15 @@ func (w *simWorld) console(key string, values simRow) {
 		r.Set(k, v)
 	}
 	w.must(w.server.app.Save(r))
+	before := maps.Clone(w.rows[key])
 	w.change(key, values, hooks.Stored(w.time))
 	w.touched(key)
+	for field := range values {
+		w.writers[key+"/"+field] = w.office()
+		if w.resends(w.time) && !reflect.DeepEqual(before[field], w.rows[key][field]) {
+			w.rewritten[key+"/"+field] = afterRestore
+		}
+	}
 }
 
 func (w *simWorld) consoleNew(collection string, values simRow) string {
@@ -245,6 +265,15 @@ func (w *simWorld) sql(key string, values simRow) {
 	w.must(err)
 	w.change(key, values, w.sqlNow())
 	w.touched(key)
+	for field := range values {
+		w.writers[key+"/"+field] = w.office()
+	}
+}
+
+// office is the writer of a change that no phone made.
+func (w *simWorld) office() string {
+	w.n++
+	return fmt.Sprintf("office %08d", w.n)
 }
 
 // keys lists the records of a collection that the model knows, in order.
@@ -274,6 +303,67 @@ func nth[T any](list []T, n int) (T, bool) {
 	return list[n%len(list)], true
 }
 
+// simBackup is what a backup keeps: the database, and the model of it.
+type simBackup struct {
+	file  string
+	model *simModel
+}
+
+func (w *simWorld) takeBackup() {
+	w.n++
+	file := filepath.Join(w.server.dir, fmt.Sprintf("backup%d.db", w.n))
+	_, err := w.server.app.DB().NewQuery("VACUUM INTO '" + file + "'").Execute()
+	w.must(err)
+	w.backup = &simBackup{file, w.simModel.clone()}
+}
+
+// putBack restores the backup. Announced: by the command, which says that a new life begins. Else somebody copied the file back:
+// the first phone that comes with a cursor of the future proves it.
+func (w *simWorld) putBack(announced bool) {
+	if w.backup == nil {
+		return
+	}
+	if !announced {
+		for _, p := range w.phones {
+			if p.used && p.state == "" {
+				p.pull(fine, 0, 0, 0)
+			}
+		}
+	}
+	w.must(w.server.stop())
+	raw, err := os.ReadFile(w.backup.file)
+	w.must(err)
+	for _, name := range []string{"data.db-wal", "data.db-shm"} {
+		w.must(os.RemoveAll(filepath.Join(w.server.dir, name)))
+	}
+	w.must(os.WriteFile(filepath.Join(w.server.dir, "data.db"), raw, 0o600))
+	w.must(w.server.start())
+	w.lost, w.simModel, w.lastOffice = w.simModel, w.backup.model.clone(), w.office()
+	w.times++
+	if announced {
+		_, err := NewEpoch(w.server.app, w.time)
+		w.must(err)
+		w.newLife()
+		return
+	}
+	for _, p := range w.phones {
+		if p.used && p.state == "" {
+			p.pull(fine, 0, 0, 0)
+		}
+	}
+	if w.restored.IsZero() || w.restored.Before(w.time) { // nobody could prove it: an administrator says it
+		_, err := NewEpoch(w.server.app, w.time)
+		w.must(err)
+		w.newLife()
+	}
+}
+
+// newLife follows the server into another epoch.
+func (w *simWorld) newLife() {
+	w.restored, w.rewritten = w.time, map[string]int64{}
+	w.must(w.server.app.DB().NewQuery(`SELECT value FROM sync_state WHERE key = 'epoch'`).Row(&w.epoch))
+}
+
 // quiet ends all faults and lets every phone do what it does by itself; then everything is compared.
 func (w *simWorld) quiet() {
 	for len(w.late) > 0 {
@@ -283,15 +373,14 @@ func (w *simWorld) quiet() {
 	for round := 0; ; round++ {
 		busy := false
 		for _, p := range w.phones {
-			if p.state == "wiped" || p.state == "suspended" || !p.used {
+			if !p.returns() || !p.used {
 				continue
 			}
 			p.hello(fine, 0)
-			if p.resending {
-				p.resending = false
-				defer p.missing()
-			}
 			p.push(fine, 0, MaxMutations)
+			if p.missingDue && !slices.ContainsFunc(p.outbox, func(e *simEntry) bool { return e.state == "" }) {
+				p.missing()
+			}
 			for i := 0; i < len(p.pictures) && p.upload(fine, 0); i++ {
 			}
 			if p.state != "drain_only" {
@@ -342,6 +431,7 @@ func (w *simWorld) compare() {
 	}
 	w.compareKept()
 	w.comparePictures()
+	w.compareRestored()
 	listed := map[string]map[string]map[string]any{}
 	for _, p := range w.phones {
 		if p.state != "" || !p.used {
@@ -427,15 +517,19 @@ func (w *simWorld) compareKept() {
 	}
 }
 
-// comparePictures: every picture taken in is in its record, with its bytes, or waits for it.
+// comparePictures: every picture taken in is in its record, with its bytes.
 func (w *simWorld) comparePictures() {
 	for _, p := range w.phones {
 		for _, x := range p.pictures {
-			photo, err := w.server.app.FindRecordById("photos", x.meta.ID)
-			if err != nil || w.photos[x.meta.ID] == "" || w.photos[x.meta.ID] == Rejected || x.status == Rejected {
+			if w.rows["photos/"+x.meta.ID] == nil || !p.returns() || x.status != Applied && x.status != Deferred {
 				continue
 			}
+			photo, err := w.server.app.FindRecordById("photos", x.meta.ID)
+			w.must(err)
 			if photo.GetString("file") == "" {
+				if w.photos[x.meta.ID] == Rejected {
+					continue
+				}
 				w.fail(1, "the picture of %s was taken in and is not in its record", photo.Id)
 			}
 			files, err := w.server.app.NewFilesystem()
@@ -444,6 +538,38 @@ func (w *simWorld) comparePictures() {
 				w.fail(1, "the bytes of %s are not there: %v", photo.Id, err)
 			}
 			w.must(files.Close())
+		}
+	}
+}
+
+// compareRestored: what phones had been told was applied is there again, with the values of the life before, unless somebody
+// wrote something else since.
+func (w *simWorld) compareRestored() {
+	for _, p := range w.phones {
+		if !p.returns() || !p.used {
+			continue
+		}
+		for _, e := range p.kept {
+			if w.ledger[e.id] == nil {
+				w.fail(1, "%s was told that %s %s is %s, and the server knows nothing of it", p.name, e.collection, e.record, e.state)
+			}
+		}
+	}
+	if w.times != 1 {
+		return
+	}
+	for _, key := range sortedKeys(w.lost.writers) {
+		record, field := key[:strings.LastIndex(key, "/")], key[strings.LastIndex(key, "/")+1:]
+		writer := w.ledger[w.lost.writers[key]]
+		was, is := w.lost.rows[record], w.rows[record]
+		if writer == nil || writer.status != Applied || was == nil || is == nil {
+			continue
+		}
+		if last := w.writers[key]; w.lost.ledger[last] == nil && (!strings.HasPrefix(last, "office") || last > w.lastOffice) {
+			continue // somebody wrote something else since
+		}
+		if !reflect.DeepEqual(was[field], is[field]) {
+			w.fail(1, "%s was %v before the restore and is %v after everybody sent again", key, was[field], is[field])
 		}
 	}
 }
