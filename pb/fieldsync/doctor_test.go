@@ -31,8 +31,8 @@ func (d *district) blindly(queries ...string) {
 		d.sql("DROP TRIGGER " + name)
 	}
 	d.sql(queries...)
-	if err := ensureTriggers(d.app); err != nil {
-		d.t.Fatal(err)
+	for _, name := range sortedKeys(have) {
+		d.sql(have[name]) // as they were, and nothing else: ensuring them would mend the harm as well
 	}
 }
 
