@@ -46,7 +46,7 @@ func TestWhateverTheNetworkPhonesAndOfficeDoNothingIsLostDoubledOrLeaked(t *test
 func shrink(t *testing.T, steps []string, err error) ([]string, error) {
 	same := func(steps []string) error {
 		_, other := play(t.TempDir(), steps)
-		var a, b *broken
+		var a, b *simBroken
 		if errors.As(err, &a) && errors.As(other, &b) && a.invariant == b.invariant || !errors.As(err, &a) && other != nil {
 			return other
 		}
