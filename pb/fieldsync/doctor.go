@@ -121,18 +121,24 @@ func (e *examination) clock() error {
 	return nil
 }
 
-// epoch: prepare makes whatever sync_state must hold.
+// epoch: what sync_state must hold, prepare makes.
 func (e *examination) epoch() error {
-	var n int
-	if err := e.db.NewQuery(`SELECT count(*) FROM sync_state WHERE key = 'epoch' AND value != ''`).Row(&n); err != nil || n == 1 {
-		return err
-	}
-	e.add("epoch_missing", func(tx core.App, now time.Time) error {
-		if err := execute(`DELETE FROM sync_state WHERE key = 'epoch'`)(tx, now); err != nil {
+	for _, k := range []struct{ key, code, what string }{
+		{"epoch", "epoch_missing", "数据库没有编号（epoch），手机无法判断是否恢复过备份；补上后手机会重新下载一次"},
+		{"cursor_key", "cursor_key_missing", "没有下载进度的签名密钥（cursor_key）；补上后手机会重新下载一次"}} {
+		var n int
+		if err := e.db.NewQuery(`SELECT count(*) FROM sync_state WHERE key = {:key} AND value != ''`).Bind(dbx.Params{"key": k.key}).Row(&n); err != nil {
 			return err
 		}
-		return prepare(tx, func() time.Time { return now })
-	}, "数据库没有编号（epoch），手机无法判断是否恢复过备份")
+		if n == 0 {
+			e.add(k.code, func(tx core.App, now time.Time) error {
+				if err := execute(`DELETE FROM sync_state WHERE key = '`+k.key+`'`)(tx, now); err != nil {
+					return err
+				}
+				return prepare(tx, func() time.Time { return now })
+			}, "%s", k.what)
+		}
+	}
 	return nil
 }
 

@@ -68,6 +68,7 @@ func TestTheDoctorNamesAndMendsWhateverPlainSQLBreaks(t *testing.T) {
 		{"the clock", func(d *district) { d.sql(`DELETE FROM sync_clock`) }, []string{"clock_missing"}},
 		{"the epoch", func(d *district) { d.sql(`DELETE FROM sync_state WHERE key = 'epoch'`) }, []string{"epoch_missing"}},
 		{"the epoch, emptied", func(d *district) { d.sql(`UPDATE sync_state SET value = '' WHERE key = 'epoch'`) }, []string{"epoch_missing"}},
+		{"the key that signs cursors", func(d *district) { d.sql(`DELETE FROM sync_state WHERE key = 'cursor_key'`) }, []string{"cursor_key_missing"}},
 		{"a worker's grids", func(d *district) {
 			d.blindly(`UPDATE users SET scope_grids = '["grid20000000000"]' WHERE name = 'worker1'`)
 		}, []string{"membership_differs"}},
