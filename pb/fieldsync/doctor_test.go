@@ -62,6 +62,9 @@ func TestTheDoctorNamesAndMendsWhateverPlainSQLBreaks(t *testing.T) {
 		{"a trigger replaced by another", func(d *district) {
 			d.sql(`DROP TRIGGER sync_grids_update`, `CREATE TRIGGER sync_grids_update AFTER UPDATE ON grids BEGIN SELECT 1; END`, `UPDATE grids SET name = '改了' WHERE id = 'grid10000000000'`)
 		}, []string{"trigger_differs"}},
+		{"a trigger that lets removals pass", func(d *district) {
+			d.sql(`DROP TRIGGER sync_enterprises_delete`, `CREATE TRIGGER sync_enterprises_delete AFTER DELETE ON enterprises BEGIN SELECT 1; END`, `DELETE FROM enterprises WHERE id = 'ent100000000000'`)
+		}, []string{"trigger_differs"}},
 		{"a trigger of ours that is none of ours", func(d *district) {
 			d.sql(`CREATE TRIGGER sync_mine AFTER UPDATE ON banks BEGIN SELECT 1; END`)
 		}, []string{"trigger_foreign"}},
