@@ -61,11 +61,12 @@ export class Pull {
       at.cursor = page.cursor
       if (!page.more) {
         if (at.full) await db.records.where('round').below(at.round).delete() // what the full download did not bring
-        Object.assign(at, { full: false, under_way: false, some: await db.records.limit(1).count() > 0 })
+        Object.assign(at, { full: false, under_way: false })
         await db.outbox.where('[state+order]').between(['answered', Dexie.minKey], ['answered', Dexie.maxKey]).and(e => e.after < at.pulls).delete()
         await this.sweepPictures()
         await settleDecided(db, stored(this.env.now()))
       }
+      at.some = await db.records.limit(1).count() > 0
       await db.write('pull', at)
       return !page.more
     }))

@@ -31,7 +31,7 @@ const step = fc.oneof(
 export type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
 
 /** Histories of at most so many steps, whether the browsers have locks, and the seed of their chances. */
-export const histories = (steps: number) => [fc.array(step, { maxLength: steps }), fc.boolean(), fc.nat()] as const
+export const histories = (steps: number) => [fc.array(step, { maxLength: steps, size: 'max' }), fc.boolean(), fc.nat()] as const
 
 const tick = () => new Promise<void>(r => setTimeout(r))
 
