@@ -4,7 +4,7 @@ BIN := bin/gangwan
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ARGS ?=
 
-.PHONY: help build app demo test generate oracle bench bench-sync bench-app lint screenshots
+.PHONY: help build app demo test generate oracle bench bench-sync fuzz-sync kill bench-app lint screenshots
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -39,8 +39,16 @@ bench: ## the long runs: pushes, imports, nights, rendering (minutes)
 	@$(MAKE) --no-print-directory bench-sync
 
 bench-sync: ## sync beside its rivals, in one table; make bench-sync ARGS=-short for a quick look
-	@mkdir -p bin/tmp
-	TMPDIR=$(CURDIR)/bin/tmp go test -run '^$$' -bench '^BenchmarkTargets$$' -benchtime 1x -timeout 60m $(ARGS) ./pb/fieldsync
+	@mkdir -p bin/.tmp
+	TMPDIR=$(CURDIR)/bin/.tmp go test -run '^$$' -bench '^BenchmarkTargets$$' -benchtime 1x -timeout 60m $(ARGS) ./pb/fieldsync
+
+FUZZTIME ?= 5m
+fuzz-sync: ## search for bytes that the sync calls answer wrongly, each target for FUZZTIME (5m)
+	@for f in $$(go test -list '^Fuzz' ./pb/fieldsync | grep '^Fuzz'); do \
+		echo "== $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzzminimizetime 20x -fuzztime $(FUZZTIME) -timeout 0 ./pb/fieldsync || exit 1; done
+
+kill: ## the server killed with -9 twenty times under 200 phones; make kill ARGS='-seed 7'
+	go test ./pb -run TestNothingAcknowledgedIsLostNorDoubledHoweverOftenTheServerIsKilled -count 1 -v -timeout 20m -args -kills 20 -clients 200 $(ARGS)
 
 bench-app: build pb/fieldapp/node_modules ## how long the app takes to start on a slow phone
 	cd pb/fieldapp && npx vitest run --project bench

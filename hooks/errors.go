@@ -3,6 +3,7 @@ package hooks
 import (
 	"errors"
 	"fmt"
+	"sort"
 	"strings"
 
 	validation "github.com/pocketbase/ozzo-validation/v4"
@@ -31,6 +32,7 @@ func (f FieldErrors) Error() string {
 	for k, v := range f {
 		parts = append(parts, k+": "+v.Message)
 	}
+	sort.Strings(parts)
 	return strings.Join(parts, "; ")
 }
 
@@ -49,9 +51,19 @@ var catalogue = map[string]string{
 	"too_large":                "内容过大，请分批上报",
 	"upgrade_required":         "应用版本过旧，请更新后再下载数据",
 	"slow_down":                "请求过于频繁，请稍后再试",
-	"feed_broken":              "服务器的变更记录不完整，已停止接收上报，请管理员重启服务（启动时会补齐）；手机里的记录请保留",
+	"feed_broken":              "服务器的变更记录不完整，已停止接收上报，请管理员运行 gangwan doctor --fix；手机里的记录请保留",
 	"internal":                 "服务器出错，请稍后再试；未上报的记录仍在手机里",
 	"hidden_field":             "不能按看不到的字段查询",
+	// an operator's commands
+	"no_database":     "没有找到数据库，请用 --dir 指明数据目录",
+	"database_in_use": "数据库正在使用，请先停止服务和其他 gangwan 命令再恢复",
+	"restore_running": "正在从备份恢复，请等恢复完成",
+	"stock_backup":    "请在服务器上用 gangwan backup、gangwan restore：这里的备份与恢复会丢失手机已上报的记录",
+	"backup_inside":   "备份不能放在数据目录里面",
+	"backup_exists":   "已有同名的备份，不会覆盖",
+	"backup_unknown":  "这不是 gangwan backup 做的备份",
+	"backup_damaged":  "备份已损坏，没有改动任何数据",
+	"backup_newer":    "备份来自更新的版本，请先更新程序",
 	// accounts
 	"password_length": "新密码至少 8 位，最多 70 个字节",
 	"wrong_password":  "原密码不正确",
@@ -72,13 +84,26 @@ var catalogue = map[string]string{
 	"attachment_reused":  "同一照片编号已用于其他照片",
 	"not_a_picture":      "文件不是 JPEG、PNG 或 WebP 图片",
 	"attachment_unknown": "没有这张照片的记录",
+	// what an administrator decides about them
+	"resolved_before":         "这一条已经处理过了，请刷新后查看处理结果",
+	"evidence_kept":           "上报的内容和收到时的情况是凭据，不能修改；只能填写处理、处理说明和更正后的上报",
+	"replay_refused":          "重新办理未通过",
+	"replay_waits":            "所引用的记录还没有上报，请先处理那条记录",
+	"correction_other_record": "更正后的上报必须是同一条记录",
+	"author_gone":             "上报人的账号已不存在，不能以其名义办理",
+	"value_changed":           "服务器上的值在冲突后又有改动，请核对后再处理一次。现在的值：",
+	"audit_kept":              "上报处理记录不能修改或删除",
+	"settle_instead":          "被退回的上报和冲突不能删除，请选择处理方式",
+	"system_only":             "这类记录只由系统生成",
+	"device_kept":             "设备不能删除，请改为停用或清除",
+	"device_bound":            "设备只属于一个人，不能改给他人",
 	// fields
 	"required":              "请填写",
 	"wrong_type":            "格式不对",
 	"not_in_list":           "不在可选范围内",
 	"too_long":              "内容过长",
 	"too_small":             "数值过小",
-	"too_big":               "数值过大",
+	"too_big":               "数值或文件过大",
 	"not_whole":             "请填写整数",
 	"bad_pattern":           "格式不对",
 	"unknown_reference":     "所引用的记录不存在",

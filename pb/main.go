@@ -20,6 +20,7 @@ import (
 	"gangwan/pb/demo"
 	"gangwan/pb/fieldapp"
 	"gangwan/pb/fieldsync"
+	"gangwan/pb/ops"
 	"gangwan/pb/registry"
 	_ "gangwan/pb_migrations"
 	"gangwan/pipeline"
@@ -55,6 +56,7 @@ func main() {
 			return result.Message, err
 		}}),
 	)
+	root.AddCommand(ops.Commands(app, clock, version)...)
 	for _, c := range imports.Commands() {
 		noteFlagErrors(c) // they word their own; all others take the root's
 	}
@@ -62,9 +64,14 @@ func main() {
 	for _, c := range root.Commands() {
 		noteFailure(c)
 	}
-	if _, _, err := root.Find(os.Args[1:]); err != nil {
+	asked, _, err := root.Find(os.Args[1:])
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "没有这个命令：%s。用 gangwan --help 查看全部命令。\n", strings.Join(os.Args[1:], " "))
 		os.Exit(1)
+	}
+	if ops.OpensDatabase(asked) {
+		_ = root.Execute() // the command has noted its failure
+		os.Exit(exitStatus)
 	}
 	if err := app.Execute(); err != nil {
 		fail(err)
@@ -84,6 +91,10 @@ func fail(err error) {
 		return
 	}
 	exitStatus = 1
+	if errors.Is(err, ops.Incomplete) {
+		exitStatus = 2
+		return
+	}
 	var coded *hooks.Error
 	if errors.As(err, &coded) {
 		fmt.Fprintf(os.Stderr, "%s（%s）\n", coded.Message, coded.Code)
@@ -131,6 +142,7 @@ func isDemo(args []string) bool {
 
 // bind attaches domain rules, sync, phone app and portal to the app.
 func bind(app core.App, clock hooks.Clock) {
+	ops.Bind(app)
 	hooks.Bind(app, clock)
 	fieldsync.Bind(app, clock)
 	reports.BindPortal(app, clock)

@@ -13,6 +13,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"sort"
 	"strconv"
 	"sync"
@@ -58,6 +59,12 @@ type Phone struct {
 	flight   []*entry // sent and not answered: sent again, the same, before anything else
 	maxBatch int
 	uploads  []*upload
+
+	answers  []*entry // what the server has answered, in the order sent, for as long as a restore may ask for it again
+	again    []*entry // of answers: still to be sent again in this life of the database
+	pictures []*taken // what was uploaded, likewise
+	ask      bool     // whether the server still has to be asked which of the pictures it lacks
+
 	refused  []RefusedUpload
 	conflict []Conflict
 	counters Counters
@@ -67,6 +74,7 @@ type Phone struct {
 type Counters struct {
 	Applied, Conflicts, Rejected, Deferred, Duplicates int // answers to mutations; Duplicates counts those the server knew already
 	Uploaded, Pulled, Resets                           int // pictures, records brought by pulls, full downloads
+	Lives, Resent                                      int // restores noticed, mutations sent again after them
 }
 
 type held struct {
@@ -91,12 +99,26 @@ type entry struct {
 	seq      int64
 	after    int // pulls begun when the answer came
 	errors   hooks.FieldErrors
+
+	// Of the exchange that brought the answer, for the day the server is restored from a backup.
+	status             fieldsync.Status
+	sentAt, serverTime string
+	at                 time.Time // by this phone's clock
 }
 
 type upload struct {
 	meta  fieldsync.AttachmentMeta
 	bytes []byte
 }
+
+// taken is a picture that the server has taken.
+type taken struct {
+	*upload
+	at time.Time
+}
+
+// keptFor is how long a phone keeps what the server has answered: a backup older than that brings losses.
+const keptFor = 14 * 24 * time.Hour
 
 // Attention is a mutation the server refused, with its reasons: the phone keeps it until it is mended or dropped.
 type Attention struct {
@@ -261,7 +283,7 @@ func (p *Phone) Mend(mutation string, data map[string]any, changes map[string]fi
 		return fieldsync.Mutation{}, false
 	}
 	m := old.mutation
-	p.forget(old)
+	p.keep(func(e *entry) bool { return e != old })
 	p.mu.Unlock()
 	m.ID, m.Replaces = "", mutation
 	if data != nil {
@@ -315,18 +337,19 @@ func (p *Phone) find(mutation string, state entryState) *entry {
 	return nil
 }
 
-func (p *Phone) forget(gone *entry) {
-	p.keep(func(e *entry) bool { return e != gone })
-}
-
+// keep drops entries that are not wanted. What a person mended or gave up is not sent to a restored server either.
 func (p *Phone) keep(wanted func(*entry) bool) {
 	left := p.entries[:0]
 	dropped := false
 	for _, e := range p.entries {
 		if wanted(e) {
 			left = append(left, e)
-		} else {
-			dropped = true
+			continue
+		}
+		dropped = true
+		if e.state != answered {
+			p.answers = slices.DeleteFunc(p.answers, func(a *entry) bool { return a == e })
+			p.again = slices.DeleteFunc(p.again, func(a *entry) bool { return a == e })
 		}
 	}
 	clear(p.entries[len(left):])
@@ -540,7 +563,8 @@ func (p *Phone) Hello(ctx context.Context) (fieldsync.HelloResponse, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.epoch, p.state = out.Epoch, out.DeviceState
+	p.live(out.Epoch)
+	p.state = out.DeviceState
 	if out.User != nil {
 		p.user = out.User
 	}
@@ -566,18 +590,137 @@ func (p *Phone) Push(ctx context.Context) error {
 	p.pushing.Lock()
 	defer p.pushing.Unlock()
 	for {
-		more, err := p.pushOnce(ctx, queued)
+		more, err := p.pushInOrder(ctx, queued)
 		if err != nil || !more {
 			return err
 		}
 	}
 }
 
+// pushInOrder sends one batch of that state. In a new life of the database, what the server had answered goes first, in its
+// old order.
+func (p *Phone) pushInOrder(ctx context.Context, state entryState) (more bool, err error) {
+	for {
+		p.mu.Lock()
+		again := len(p.again) > 0
+		p.mu.Unlock()
+		if again {
+			err = p.sendAgain(ctx)
+		} else {
+			more, err = p.pushOnce(ctx, state)
+		}
+		var call *CallError
+		if errors.As(err, &call) && call.Code == "epoch_changed" {
+			epoch, _ := call.Data["epoch"].(string)
+			p.mu.Lock()
+			changed := p.live(epoch)
+			p.mu.Unlock()
+			if changed {
+				continue
+			}
+		}
+		if err != nil && !errors.Is(err, errTooLarge) || err == nil && !again {
+			return more, err
+		}
+	}
+}
+
+// errTooLarge says that the next batch will be smaller.
+var errTooLarge = errors.New("the batch is too large")
+
+// live notes which life of the database the server is in. In a new one, all that was answered in the last 14 days is to be sent
+// again, and whatever waits or was refused; what was sent and not answered was not read, and takes its turn behind.
+func (p *Phone) live(epoch string) (changed bool) {
+	if epoch == p.epoch || epoch == "" {
+		return false
+	}
+	known := p.epoch != ""
+	p.epoch = epoch
+	if !known {
+		return true
+	}
+	p.counters.Lives++
+	p.flight, p.ask = nil, true
+	p.tidy()
+	p.again = slices.Clone(p.answers)
+	return true
+}
+
+// makeGood brings a restored server what it lacks; before that a pull would take away what it does not have.
+func (p *Phone) makeGood(ctx context.Context) error {
+	p.mu.Lock()
+	need := len(p.again) > 0 || p.ask
+	p.mu.Unlock()
+	if !need {
+		return nil
+	}
+	if err := p.Push(ctx); err != nil {
+		return err
+	}
+	return p.UploadAttachments(ctx)
+}
+
+// remember keeps what became of an entry for the next life. Its clocks stay those of the first exchange.
+func (p *Phone) remember(e *entry, status fieldsync.Status, sentAt, serverTime string) {
+	if e.status == "" {
+		e.sentAt, e.serverTime = sentAt, serverTime
+		p.answers = append(p.answers, e)
+	}
+	e.status, e.at = status, p.Now()
+}
+
+// tidy forgets what was answered too long ago to matter after a restore.
+func (p *Phone) tidy() {
+	end := p.Now().Add(-keptFor)
+	p.answers = slices.DeleteFunc(p.answers, func(e *entry) bool {
+		return e.at.Before(end) && e.state != waiting && e.state != refused
+	})
+	p.pictures = slices.DeleteFunc(p.pictures, func(t *taken) bool { return t.at.Before(end) })
+}
+
+// sendAgain sends one batch of what a restored server may lack: each mutation as it was, with its place in the life before.
+func (p *Phone) sendAgain(ctx context.Context) error {
+	p.mu.Lock()
+	batch := slices.Clone(p.again)
+	req := fieldsync.PushRequest{Protocol: fieldsync.Protocol, Device: p.Device.ID, Epoch: p.epoch, SentAt: hooks.Stored(p.Now()), Pending: p.pending()}
+	size := 0
+	for i, e := range batch {
+		raw := e.withClocks()
+		if i >= p.maxBatch || size+len(raw) > p.limits.PushBytes-4096 && i > 0 {
+			batch = batch[:i]
+			break
+		}
+		req.Mutations = append(req.Mutations, raw)
+		size += len(raw) + 1
+	}
+	p.mu.Unlock()
+	if err := p.exchange(ctx, req, batch); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counters.Resent += len(batch)
+	if p.epoch == req.Epoch {
+		p.again = slices.DeleteFunc(p.again, func(e *entry) bool { return slices.Contains(batch, e) })
+	}
+	return nil
+}
+
+// withClocks is the mutation with what a restored server must know: when it was first taken and, if it was applied whole,
+// where it stood then.
+func (e *entry) withClocks() json.RawMessage {
+	extra := fmt.Sprintf(`,"sent_at":%q,"server_time":%q}`, e.sentAt, e.serverTime)
+	if e.status == fieldsync.Applied {
+		extra = fmt.Sprintf(`,"applied_seq":%d`, e.seq) + extra
+	}
+	return append(append(json.RawMessage(nil), e.raw[:len(e.raw)-1]...), extra...)
+}
+
 // AskWaiting sends what is deferred once more: the answer is its present status.
 func (p *Phone) AskWaiting(ctx context.Context) error {
 	p.pushing.Lock()
 	defer p.pushing.Unlock()
-	_, err := p.pushOnce(ctx, waiting)
+	_, err := p.pushInOrder(ctx, waiting)
 	return err
 }
 
@@ -607,33 +750,48 @@ func (p *Phone) pushOnce(ctx context.Context, state entryState) (more bool, err 
 	}
 	p.mu.Unlock()
 
+	if err := p.exchange(ctx, req, flight); err != nil {
+		return false, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pending() > 0, nil
+}
+
+// exchange sends one push and settles each of its entries by the answer. What the server finds too large it did not read:
+// smaller batches of the same mutations are no other order.
+func (p *Phone) exchange(ctx context.Context, req fieldsync.PushRequest, sent []*entry) error {
 	var out fieldsync.PushResponse
 	if err := p.post(ctx, "/api/sync/push", req, &out); err != nil {
 		var call *CallError
-		if errors.As(err, &call) && call.Code == "too_large" && len(flight) > 1 {
-			// The server took nothing of it: smaller batches of the same mutations are no other order.
+		if errors.As(err, &call) && call.Code == "too_large" && len(sent) > 1 {
 			p.mu.Lock()
-			p.maxBatch = max(1, len(flight)/2)
+			p.maxBatch = max(1, len(sent)/2)
 			p.flight = nil
 			p.mu.Unlock()
-			return true, nil
+			return errTooLarge
 		}
-		return false, err
+		return err
 	}
-	if len(out.Results) != len(flight) {
-		return false, fmt.Errorf("push: %d results for %d mutations", len(out.Results), len(flight))
+	if len(out.Results) != len(sent) {
+		return fmt.Errorf("push: %d results for %d mutations", len(out.Results), len(sent))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.flight = nil
-	p.epoch = out.Epoch
+	p.live(out.Epoch)
 	for i, r := range out.Results {
-		if r.ID != flight[i].mutation.ID {
-			return false, fmt.Errorf("push: result %d is of another mutation", i)
+		if r.ID != sent[i].mutation.ID {
+			return fmt.Errorf("push: result %d is of another mutation", i)
 		}
-		p.settle(flight[i], r)
+		p.settle(sent[i], r)
+		if e := sent[i]; e.state != answered && !slices.Contains(p.entries, e) {
+			p.add(e) // taken once, and not by the restored server: it is unsettled work again
+		}
+		p.remember(sent[i], r.Status, req.SentAt, out.ServerTime)
 	}
-	return p.pending() > 0, nil
+	p.tidy()
+	return nil
 }
 
 func (p *Phone) settle(e *entry, r fieldsync.Result) {
@@ -641,14 +799,19 @@ func (p *Phone) settle(e *entry, r fieldsync.Result) {
 		p.counters.Duplicates++
 	}
 	e.seq = r.Seq
+	count := func(counter *int) {
+		if e.status != r.Status { // not the same answer again
+			*counter++
+		}
+	}
 	switch r.Status {
 	case fieldsync.Applied, fieldsync.Conflict:
-		e.state, e.after = answered, p.pulls
+		e.state, e.after, e.errors = answered, p.pulls, nil
 		if r.Status == fieldsync.Applied {
-			p.counters.Applied++
+			count(&p.counters.Applied)
 			return
 		}
-		p.counters.Conflicts++
+		count(&p.counters.Conflicts)
 		fields := make([]string, 0, len(r.Conflicts))
 		for field := range r.Conflicts {
 			fields = append(fields, field)
@@ -656,17 +819,20 @@ func (p *Phone) settle(e *entry, r fieldsync.Result) {
 		}
 		sort.Strings(fields)
 		for _, field := range fields {
-			p.conflict = append(p.conflict, Conflict{Mutation: e.mutation.ID, Collection: e.mutation.Collection,
-				Record: e.mutation.Record, Field: field, FieldConflict: r.Conflicts[field]})
+			told := Conflict{Mutation: e.mutation.ID, Collection: e.mutation.Collection,
+				Record: e.mutation.Record, Field: field, FieldConflict: r.Conflicts[field]}
+			if i := slices.IndexFunc(p.conflict, func(c Conflict) bool { return c.Mutation == told.Mutation && c.Field == field }); i >= 0 {
+				p.conflict[i] = told
+			} else {
+				p.conflict = append(p.conflict, told)
+			}
 		}
 	case fieldsync.Deferred:
-		if e.state != waiting {
-			p.counters.Deferred++
-		}
+		count(&p.counters.Deferred)
 		e.state = waiting
 	default:
+		count(&p.counters.Rejected)
 		e.state, e.errors = refused, r.Errors
-		p.counters.Rejected++
 	}
 }
 
@@ -734,10 +900,20 @@ func (p *Phone) pull(ctx context.Context, digest bool) (map[string]fieldsync.Col
 		p.mu.Lock()
 		asked := p.cursor
 		p.mu.Unlock()
+		if err := p.makeGood(ctx); err != nil {
+			return nil, err
+		}
 		var page fieldsync.PullResponse
 		req := fieldsync.PullRequest{Protocol: fieldsync.Protocol, Device: p.Device.ID, Cursor: asked, Digest: digest}
 		if err := p.post(ctx, "/api/sync/pull", req, &page); err != nil {
 			return nil, err
+		}
+		p.mu.Lock()
+		first := p.epoch == ""
+		changed := p.live(page.Epoch)
+		p.mu.Unlock()
+		if changed && !first {
+			continue
 		}
 		done, err := p.takePage(asked, page)
 		if err != nil {
@@ -799,7 +975,7 @@ func (p *Phone) takePage(asked *string, page fieldsync.PullResponse) (done bool,
 			}
 		}
 	}
-	p.cursor, p.epoch = &page.Cursor, page.Epoch
+	p.cursor = &page.Cursor
 	if page.More {
 		return false, nil
 	}
@@ -820,6 +996,9 @@ func (p *Phone) takePage(asked *string, page fieldsync.PullResponse) (done bool,
 
 // UploadAttachments sends the pictures in the order taken; what fails stays and is sent again by the next call.
 func (p *Phone) UploadAttachments(ctx context.Context) error {
+	if err := p.askForPictures(ctx); err != nil {
+		return err
+	}
 	for {
 		p.mu.Lock()
 		if len(p.uploads) == 0 {
@@ -840,10 +1019,52 @@ func (p *Phone) UploadAttachments(ctx context.Context) error {
 				p.refused = append(p.refused, RefusedUpload{Meta: next.meta, Errors: result.Errors})
 			} else {
 				p.counters.Uploaded++
+				p.pictures = append(p.pictures, &taken{next, p.Now()})
 			}
 		}
 		p.mu.Unlock()
 	}
+}
+
+// askForPictures asks a restored server which of the pictures it had taken it lacks; they go first.
+func (p *Phone) askForPictures(ctx context.Context) error {
+	p.mu.Lock()
+	if !p.ask {
+		p.mu.Unlock()
+		return nil
+	}
+	p.tidy()
+	kept, epoch, most := slices.Clone(p.pictures), p.epoch, p.limits.PushMutations
+	p.mu.Unlock()
+	lacks := map[string]bool{}
+	for part := range slices.Chunk(kept, most) {
+		ids := make([]string, len(part))
+		for i, t := range part {
+			ids[i] = t.meta.ID
+		}
+		missing, err := p.MissingAttachments(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for _, id := range missing {
+			lacks[id] = true
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.epoch != epoch {
+		return nil // restored once more meanwhile: asked again then
+	}
+	p.ask = false
+	var first []*upload
+	p.pictures = slices.DeleteFunc(p.pictures, func(t *taken) bool {
+		if lacks[t.meta.ID] {
+			first = append(first, t.upload)
+		}
+		return lacks[t.meta.ID]
+	})
+	p.uploads = append(first, p.uploads...)
+	return nil
 }
 
 func (p *Phone) upload(ctx context.Context, u *upload) (out fieldsync.AttachmentResult, err error) {

@@ -163,7 +163,7 @@ func TestTwoPeopleWhoChangeOneFieldOfflineBothSeeTheServersValueAndTheSecondIsTo
 	w.sync(desk)
 	w.sync(road)
 	conflicts := road.Conflicts()
-	if len(conflicts) != 1 || conflicts[0].Field != "contact" || conflicts[0].Theirs != "柜台" || conflicts[0].Yours != "路上" {
+	if len(conflicts) != 1 || conflicts[0].Field != "contact" || conflicts[0].Theirs == nil || *conflicts[0].Theirs != "柜台" || conflicts[0].Yours != "路上" {
 		t.Fatalf("conflicts: %+v", conflicts)
 	}
 	w.sync(desk)

@@ -62,12 +62,14 @@ func triggers() map[string]string {
 		add(t+"_insert", "AFTER INSERT ON "+t+insertWhen, feedRows(h, "NEW"))
 		add(t+"_update", "AFTER UPDATE ON "+t, feedRows(h, "OLD", "NEW"))
 		add(t+"_delete", "AFTER DELETE ON "+t, feedRows(h, "OLD"))
+		add(t+"_renamed", "AFTER UPDATE OF id ON "+t+" WHEN OLD.id IS NOT NEW.id", feedRows(h, "OLD"))
 	}
 	for _, t := range hooks.Warehouse {
 		h := hooks.Holding{Collection: t}
 		add(t+"_insert", "AFTER INSERT ON "+t, feedRows(h, "NEW"))
 		add(t+"_update", "AFTER UPDATE ON "+t, feedRows(h, "NEW"))
 		add(t+"_delete", "AFTER DELETE ON "+t, feedRows(h, "OLD"))
+		add(t+"_renamed", "AFTER UPDATE OF id ON "+t+" WHEN OLD.id IS NOT NEW.id", feedRows(h, "OLD"))
 	}
 	for i, f := range hooks.Followers {
 		var sets, froms, changed []string
@@ -165,7 +167,7 @@ func feedRows(h hooks.Holding, rows ...string) string {
 		}
 		parts = append(parts, "SELECT '"+hooks.ScopeNobody+"' AS scope"+where)
 	}
-	return fmt.Sprintf("INSERT INTO sync_feed (scope, collection, record, rev)\n\tSELECT scope, '%s', %s.id, (SELECT COALESCE(max(seq), 0) + 1 FROM sync_feed)\n\tFROM (%s);",
+	return fmt.Sprintf("INSERT INTO sync_feed (scope, collection, record, rev)\n\tSELECT scope, '%s', %s.id, COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'), 0) + 1\n\tFROM (%s);",
 		h.Collection, now, strings.Join(parts, " UNION ALL "))
 }
 
@@ -206,7 +208,7 @@ func ensureTriggers(app core.App) error {
 		if err := tx.DB().NewQuery(`SELECT name FROM sqlite_master WHERE type = 'table'`).Column(&tables); err != nil {
 			return err
 		}
-		for _, t := range trackedTables() {
+		for _, t := range append([]string{"sync_feed", "sync_clock"}, trackedTables()...) {
 			if !slices.Contains(tables, t) {
 				return nil
 			}
@@ -229,12 +231,61 @@ func ensureTriggers(app core.App) error {
 				}
 			}
 		}
-		return nil
+		return recapture(tx, have)
 	})
 }
 
+// recapture makes the feed whole again where capture was missing: a collection was deleted and made anew, imported, or was
+// there before capture began. What was missed cannot be known, so every record that is there, and every record that ever was
+// in the feed, counts as changed now, in each scope it is in or ever was in.
+func recapture(tx core.App, had map[string]string) error {
+	blind := slices.DeleteFunc(trackedTables(), func(t string) bool {
+		return had["sync_"+t+"_insert"] != "" && had["sync_"+t+"_update"] != "" && had["sync_"+t+"_delete"] != ""
+	})
+	for _, t := range blind {
+		sources := []string{"id"}
+		if h := hooks.HoldingOf(t); h != nil && len(h.Sources) > 0 {
+			sources = h.Sources
+		}
+		var same []string
+		for _, s := range sources {
+			same = append(same, fmt.Sprintf("%[1]q = %[1]q", s))
+		}
+		for _, q := range []string{
+			`INSERT INTO sync_feed (scope, collection, record, rev) SELECT DISTINCT scope, collection, record, COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'), 0) + 1
+				FROM sync_feed WHERE collection = '` + t + `'`,
+			`UPDATE ` + t + ` SET ` + strings.Join(same, ", "), // the triggers do the rest
+		} {
+			if _, err := tx.DB().NewQuery(q).Execute(); err != nil {
+				return fmt.Errorf("recapture %s: %w", t, err)
+			}
+		}
+	}
+	if len(blind) == 0 {
+		return nil
+	}
+	// What is derived from rows that vanished unseen.
+	banks := hooks.HoldingOf("demands").Columns[2].Derived
+	fixes := []string{
+		`UPDATE users SET scope_grids = ` + membership("users.id") + ` WHERE scope_grids IS NOT ` + membership("users.id"),
+		`UPDATE demands SET scope_banks = ` + strings.ReplaceAll(banks, "NEW.", "demands.") + ` WHERE scope_banks IS NOT ` + strings.ReplaceAll(banks, "NEW.", "demands."),
+	}
+	for _, h := range hooks.Holdings {
+		if aligned, fix := alignment(h); fix != "" {
+			of := strings.NewReplacer("NEW.", h.Collection+".", "WHERE id = NEW.id;", "WHERE NOT ("+strings.ReplaceAll(aligned, "NEW.", h.Collection+".")+")")
+			fixes = append(fixes, of.Replace(fix))
+		}
+	}
+	for _, q := range fixes {
+		if _, err := tx.DB().NewQuery(q).Execute(); err != nil {
+			return fmt.Errorf("recapture: %s: %w", q, err)
+		}
+	}
+	return nil
+}
+
 func trackedTables() []string {
-	out := append([]string{"sync_feed", "sync_clock"}, hooks.Warehouse...)
+	out := slices.Clone(hooks.Warehouse)
 	for _, h := range hooks.Holdings {
 		out = append(out, h.Collection)
 	}
@@ -355,7 +406,7 @@ func prepare(app core.App, now hooks.Clock) error {
 		return err
 	}
 	return app.RunInTransaction(func(tx core.App) error {
-		if _, err := tx.DB().NewQuery(`INSERT OR IGNORE INTO sync_state (key, value) VALUES ('epoch', lower(hex(randomblob(8))))`).Execute(); err != nil {
+		if _, err := tx.DB().NewQuery(`INSERT OR IGNORE INTO sync_state (key, value) VALUES ('epoch', lower(hex(randomblob(8)))), ('cursor_key', lower(hex(randomblob(32))))`).Execute(); err != nil {
 			return err
 		}
 		return tick(tx, now())
@@ -366,4 +417,27 @@ func epochOf(db dbx.Builder) (string, error) {
 	var epoch string
 	err := db.NewQuery(`SELECT value FROM sync_state WHERE key = 'epoch'`).Row(&epoch)
 	return epoch, err
+}
+
+// NewEpoch begins a new life of the database, as a restore from a backup must: every device then sends again what it kept and
+// downloads anew. It takes the time from which that counts and returns the new life's name.
+func NewEpoch(app core.App, now time.Time) (epoch string, err error) {
+	err = app.RunInTransaction(func(tx core.App) error {
+		epoch, err = newEpoch(tx, now)
+		return err
+	})
+	return epoch, err
+}
+
+func newEpoch(tx core.App, now time.Time) (string, error) {
+	for _, q := range []string{
+		`INSERT OR REPLACE INTO sync_state (key, value) VALUES ('epoch', lower(hex(randomblob(8)))),
+			('epoch_seq', (SELECT COALESCE(max(seq), 0) FROM sync_feed)), ('epoch_at', {:at})`,
+		`DELETE FROM sync_rewritten`,
+	} {
+		if _, err := tx.DB().NewQuery(q).Bind(dbx.Params{"at": hooks.Stored(now)}).Execute(); err != nil {
+			return "", err
+		}
+	}
+	return epochOf(tx.DB())
 }

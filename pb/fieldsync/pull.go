@@ -1,17 +1,22 @@
 package fieldsync
 
 import (
+	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pocketbase/dbx"
@@ -35,11 +40,47 @@ type scopePos struct {
 	Fresh int64 `json:"f,omitempty"`
 	// Lost: the user is no longer in the scope; what it brought is taken back.
 	Lost bool `json:"l,omitempty"`
+	// Scan: the scope has just come into view and its tables are read as they are; the feed only from Fresh on.
+	Scan *scanPos `json:"n,omitempty"`
 }
 
-func (c cursor) String() string {
+// scanPos says how far a scope's tables were read: by row number, which holds for as long as the schema does (VACUUM may number
+// anew, and counts as a change of it). A record that did not change since the scan began is found by it, once; any other is in the feed.
+type scanPos struct {
+	Collection string `json:"c,omitempty"`
+	Row        int64  `json:"r,omitempty"`
+	Schema     int64  `json:"v"`
+}
+
+// maxCursor bounds what is looked at: longer than any cursor that was handed out.
+const maxCursor = 64 << 10
+
+// sign seals a cursor with the server's key, so that one that is ahead of the feed proves a restore and nothing else.
+func (c cursor) sign(key string) string {
 	raw, _ := json.Marshal(c)
-	return base64.RawURLEncoding.EncodeToString(raw)
+	return base64.RawURLEncoding.EncodeToString(append(seal(key, raw), raw...))
+}
+
+func seal(key string, raw []byte) []byte {
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write(raw)
+	return mac.Sum(nil)[:16]
+}
+
+// readCursor opens a cursor that this server sealed; nil: it is none.
+func readCursor(key, given string) *cursor {
+	if len(given) > maxCursor {
+		return nil
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(given)
+	if err != nil || len(sealed) < 16 || !hmac.Equal(sealed[:16], seal(key, sealed[16:])) {
+		return nil
+	}
+	var c cursor
+	if json.Unmarshal(sealed[16:], &c) != nil {
+		return nil
+	}
+	return &c
 }
 
 // snapshot is one consistent read.
@@ -104,7 +145,7 @@ func (s *Server) viewOf(app core.App, user *core.Record, only []string) (*view, 
 		hidden := hooks.HiddenFrom(user.GetString("role"), h.Collection)
 		v.holdings = append(v.holdings, h)
 		v.fields[h.Collection] = jsonExpression(collection, hidden)
-		sum.Write([]byte(h.Collection + "=" + v.fields[h.Collection] + "\n"))
+		sum.Write([]byte(h.Collection + " " + collection.Id + "=" + v.fields[h.Collection] + "\n"))
 	}
 	for _, name := range only {
 		if hooks.HoldingOf(name) == nil {
@@ -117,7 +158,8 @@ func (s *Server) viewOf(app core.App, user *core.Record, only []string) (*view, 
 	return v, nil
 }
 
-// jsonExpression renders a row as PocketBase's JSON would: names and forms of the visible fields.
+// jsonExpression renders a row as PocketBase's JSON would: names and forms of the visible fields. What plain SQL wrote into a
+// list, and is none, must not keep a whole page from being answered.
 func jsonExpression(c *core.Collection, hidden []string) string {
 	var parts []string
 	for _, f := range c.Fields {
@@ -128,12 +170,14 @@ func jsonExpression(c *core.Collection, hidden []string) string {
 		column := `t."` + name + `"`
 		switch x := f.(type) {
 		case *core.BoolField:
-			column = `json(iif(` + column + `, 'true', 'false'))`
-		case *core.JSONField, *core.GeoPointField:
-			column = `json(` + column + `)`
+			column = `iif(` + column + `, json('true'), json('false'))`
+		case *core.JSONField:
+			column = `iif(json_valid(` + column + `), json(` + column + `), iif(` + column + ` = '', json('null'), ` + column + `))`
+		case *core.GeoPointField:
+			column = `iif(json_valid(` + column + `), json(` + column + `), json('{"lon":0,"lat":0}'))`
 		case core.MultiValuer:
 			if x.IsMultiple() {
-				column = `json(` + column + `)`
+				column = `iif(json_valid(` + column + `), json(` + column + `), iif(` + column + ` = '', json('[]'), json_array(` + column + `)))`
 			}
 		}
 		parts = append(parts, "'"+name+"', "+column)
@@ -168,7 +212,17 @@ func visible(h hooks.Holding, scopes []string, byID bool) (string, []any) {
 		}
 		marks := strings.TrimSuffix(strings.Repeat("?, ", len(values)), ", ")
 		if c.List {
-			tests = append(tests, `EXISTS (SELECT 1 FROM json_each(t.`+c.Column+`) WHERE value IN (`+marks+`))`)
+			held := `EXISTS (SELECT 1 FROM json_each(t.` + c.Column + `) WHERE value IN (` + marks + `))`
+			if !byID {
+				// A list has no index; the feed knows what ever was in the scope.
+				var scopes []string
+				for range values {
+					scopes = append(scopes, "'"+c.Prefix+"' || ?")
+				}
+				held = `(t.id IN (SELECT record FROM sync_feed WHERE scope IN (` + strings.Join(scopes, ", ") + `) AND collection = '` + h.Collection + `') AND ` + held + `)`
+				args = append(args, values...)
+			}
+			tests = append(tests, held)
 		} else {
 			tests = append(tests, plain+c.Column+` IN (`+marks+`)`)
 		}
@@ -182,31 +236,67 @@ func visible(h hooks.Holding, scopes []string, byID bool) (string, []any) {
 
 // revOf is the SQL for the revision of a row of the collection: of its own changes, for another collection may use the same id.
 func revOf(collection string) string {
-	return `(SELECT max(rev) FROM sync_feed WHERE record = t.id AND collection = '` + collection + `')`
+	return `COALESCE((SELECT max(rev) FROM sync_feed WHERE record = t.id AND collection = '` + collection + `'), 0)`
 }
 
 // pull answers one page: everything in the user's scopes since the cursor, judged by what he may see now.
-func (s *Server) pull(ctx context.Context, user *core.Record, req *PullRequest) (*PullResponse, error) {
+func (s *Server) pull(ctx context.Context, user *core.Record, req *PullRequest) (*pageBody, error) {
 	if req.Protocol != Protocol {
 		e := refuse(http.StatusConflict, "protocol_unsupported")
 		e.err.With("protocol", Protocol)
 		return nil, e
 	}
-	if err := s.passBoundaries(req.Device, user); err != nil {
+	if err := s.passBoundaries(req.Device, user, true); err != nil {
 		return nil, err
 	}
+	if err := mayDownload(s.app.DB(), req.Device, s.now()); err != nil {
+		return nil, err
+	}
+	body, err := s.readPage(ctx, user, req)
+	var ahead *aheadOfFeed
+	if errors.As(err, &ahead) {
+		if err := s.write(1, ahead.newEpoch(s.now())); err != nil {
+			return nil, err
+		}
+		body, err = s.readPage(ctx, user, req)
+	}
+	return body, err
+}
+
+// aheadOfFeed says that a cursor of this very life has read more than the feed holds: the database was put back.
+type aheadOfFeed struct {
+	epoch string
+	read  int64
+}
+
+func (a *aheadOfFeed) Error() string { return "a cursor is ahead of the feed" }
+
+// newEpoch opens a new life, once for all the phones that prove the same restore.
+func (a *aheadOfFeed) newEpoch(now time.Time) func(tx core.App) error {
+	return func(tx core.App) error {
+		epoch, err := epochOf(tx.DB())
+		if err != nil || epoch != a.epoch {
+			return err
+		}
+		_, err = newEpoch(tx, now)
+		return err
+	}
+}
+
+func (s *Server) readPage(ctx context.Context, user *core.Record, req *PullRequest) (*pageBody, error) {
 	limit := req.Limit
 	if limit <= 0 || limit > MaxPullRecords {
 		limit = MaxPullRecords
 	}
-	resp := &PullResponse{ServerTime: hooks.Stored(s.now()), Changes: []PullChange{}}
+	body := newPageBody()
 	err := s.withSnapshot(ctx, func(snap *snapshot) error {
 		// The user as of this very read: a grid lost a moment ago is lost here.
 		fresh := user.Clone()
-		var role, harbour, bank, grids string
-		var top int64
-		if err := snap.one(`SELECT role, harbour, bank, scope_grids, (SELECT COALESCE(max(seq), 0) FROM sync_feed), (SELECT value FROM sync_state WHERE key = 'epoch') FROM users WHERE id = ?`,
-			[]any{user.Id}, &role, &harbour, &bank, &grids, &top, &resp.Epoch); err != nil {
+		var role, harbour, bank, grids, epoch, key string
+		var top, schema int64
+		if err := snap.one(`SELECT role, harbour, bank, scope_grids, (SELECT COALESCE(max(seq), 0) FROM sync_feed), (SELECT schema_version FROM pragma_schema_version),
+			(SELECT value FROM sync_state WHERE key = 'epoch'), (SELECT value FROM sync_state WHERE key = 'cursor_key') FROM users WHERE id = ?`,
+			[]any{user.Id}, &role, &harbour, &bank, &grids, &top, &schema, &epoch, &key); err != nil {
 			return err
 		}
 		for k, v := range map[string]string{"role": role, "harbour": harbour, "bank": bank, "scope_grids": grids} {
@@ -216,63 +306,135 @@ func (s *Server) pull(ctx context.Context, user *core.Record, req *PullRequest) 
 		if err != nil {
 			return err
 		}
-		cur, reset := s.resume(req.Cursor, user.Id, resp.Epoch, view, top)
-		resp.Reset = reset
-		p := &page{snap: snap, view: view, limit: limit, top: top}
+		var given *cursor
+		if req.Cursor != nil {
+			if given = readCursor(key, *req.Cursor); given != nil && given.Epoch == epoch {
+				for _, p := range given.Scopes {
+					if p.Read > top {
+						return &aheadOfFeed{epoch, p.Read}
+					}
+				}
+			}
+		}
+		cur, reset := resume(given, user.Id, epoch, view, top)
+		body.open(hooks.Stored(s.now()), epoch, reset || req.Cursor != nil && given == nil)
+		p := &page{snap: snap, view: view, limit: limit, top: top, schema: schema, body: body, seen: map[recordKey]bool{}}
 		if err := p.fill(cur); err != nil {
 			return err
 		}
-		resp.Changes, resp.More = p.changes, p.more
-		resp.Cursor = cur.String()
-		if req.Digest && !resp.More {
-			resp.Digest, err = digest(snap, view)
+		var sum map[string]CollectionDigest
+		if req.Digest && !p.more {
+			if sum, err = digest(snap, view); err != nil {
+				return err
+			}
 		}
-		return err
+		return body.close(cur.sign(key), p.more, sum)
 	})
-	return resp, err
+	if err != nil {
+		body.free()
+		return nil, err
+	}
+	return body, nil
 }
 
-// passBoundaries writes memberships that began or ended since the last tick, and knows the device.
-func (s *Server) passBoundaries(deviceID string, user *core.Record) error {
+// pageBody is an answer in the making, PullResponse in JSON. The records come from SQLite as JSON and are not looked at again:
+// a page is large, and encoding/json would parse each of them twice.
+type pageBody struct{ bytes.Buffer }
+
+var pageBodies = sync.Pool{New: func() any { return new(pageBody) }}
+
+func newPageBody() *pageBody {
+	b := pageBodies.Get().(*pageBody)
+	b.Reset()
+	return b
+}
+
+func (b *pageBody) free() { pageBodies.Put(b) }
+
+func (b *pageBody) open(serverTime, epoch string, reset bool) {
+	b.WriteString(`{"server_time":"` + serverTime + `","epoch":"` + epoch + `"`)
+	if reset {
+		b.WriteString(`,"reset":true`)
+	}
+	b.WriteString(`,"changes":[`)
+}
+
+func (b *pageBody) upsert(first bool, collection string, rev int64, record []byte) {
+	b.next(first, collection)
+	b.WriteString(`","op":"upsert","rev":`)
+	b.Write(strconv.AppendInt(b.AvailableBuffer(), rev, 10))
+	b.WriteString(`,"record":`)
+	b.Write(record)
+	b.WriteByte('}')
+}
+
+func (b *pageBody) remove(first bool, collection, id string) {
+	b.next(first, collection)
+	quoted, _ := json.Marshal(id)
+	b.WriteString(`","op":"remove","id":`)
+	b.Write(quoted)
+	b.WriteByte('}')
+}
+
+func (b *pageBody) next(first bool, collection string) {
+	if !first {
+		b.WriteByte(',')
+	}
+	b.WriteString(`{"collection":"`)
+	b.WriteString(collection)
+}
+
+func (b *pageBody) close(cursor string, more bool, sum map[string]CollectionDigest) error {
+	b.WriteString(`],"cursor":"` + cursor + `","more":` + strconv.FormatBool(more))
+	if sum != nil {
+		raw, err := json.Marshal(sum)
+		if err != nil {
+			return err
+		}
+		b.WriteString(`,"digest":`)
+		b.Write(raw)
+	}
+	b.WriteByte('}')
+	return nil
+}
+
+// passBoundaries writes memberships that began or ended since the last tick, knows the device and notes that it was heard of.
+func (s *Server) passBoundaries(deviceID string, user *core.Record, pull bool) error {
 	device, err := findDevice(s.app, user, deviceID)
 	if err != nil {
 		return err
 	}
-	if err := mayCall(device, true); err != nil {
+	if err := mayCall(device, pull); err != nil {
 		return err
 	}
 	var last string
 	if err := s.app.DB().NewQuery(`SELECT now FROM sync_clock`).Row(&last); err != nil {
 		return err
 	}
-	crossed, err := boundaries(s.app.DB(), last, hooks.Stored(s.now()))
-	if err != nil || (device != nil && !crossed) {
+	now := s.now()
+	crossed, err := boundaries(s.app.DB(), last, hooks.Stored(now))
+	if err != nil {
+		return err
+	}
+	heard, err := heardOf(s.app.DB(), deviceID, now)
+	if err != nil || (device != nil && heard && !crossed) {
 		return err
 	}
 	// The writer's group begins with a tick, which passes the boundaries.
 	return s.write(1, func(tx core.App) error {
-		_, err := registerDevice(tx, user, DeviceInfo{ID: deviceID})
-		return err
+		if _, err := registerDevice(tx, user, DeviceInfo{ID: deviceID}); err != nil || heard {
+			return err
+		}
+		return notePull(tx, deviceID, now)
 	})
 }
 
 // resume reads a cursor against what the user is now: scopes won since are read from their beginning, scopes lost are
 // taken back. A cursor of another life, user or view starts a full download.
-func (s *Server) resume(given *string, user, epoch string, v *view, top int64) (*cursor, bool) {
-	fresh := &cursor{User: user, Epoch: epoch, View: v.hash}
-	reset := false
-	cur := fresh
-	if given != nil && *given != "" {
-		old := &cursor{}
-		raw, err := base64.RawURLEncoding.DecodeString(*given)
-		valid := err == nil && json.Unmarshal(raw, old) == nil && old.User == user && old.Epoch == epoch && old.View == v.hash &&
-			!slices.ContainsFunc(old.Scopes, func(p scopePos) bool { return p.Read > top || p.Read < 0 })
-		if valid {
-			cur = old
-		}
-		reset = !valid
-	} else if given != nil {
-		reset = true
+func resume(given *cursor, user, epoch string, v *view, top int64) (cur *cursor, reset bool) {
+	cur = given
+	if given == nil || given.User != user || given.Epoch != epoch || given.View != v.hash {
+		cur, reset = &cursor{User: user, Epoch: epoch, View: v.hash}, given != nil
 	}
 	held := map[string]bool{}
 	for i := range cur.Scopes {
@@ -287,9 +449,14 @@ func (s *Server) resume(given *string, user, epoch string, v *view, top int64) (
 		}
 	}
 	for _, scope := range v.scopes {
-		if !held[scope] {
-			cur.Scopes = append(cur.Scopes, scopePos{Scope: scope, Fresh: top})
+		if held[scope] {
+			continue
 		}
+		won := scopePos{Scope: scope, Fresh: top}
+		if scannable(v.holdings, scope) {
+			won.Read, won.Scan = top, &scanPos{}
+		}
+		cur.Scopes = append(cur.Scopes, won)
 	}
 	// What must be taken back goes first; then the order of the view: small reference data, then the user's own.
 	rank := func(p scopePos) int {
@@ -304,26 +471,35 @@ func (s *Server) resume(given *string, user, epoch string, v *view, top int64) (
 
 // page collects changes until it is full or nothing is left.
 type page struct {
-	snap    *snapshot
-	view    *view
-	limit   int
-	top     int64
-	changes []PullChange
-	more    bool
+	snap  *snapshot
+	view  *view
+	limit int
+	top   int64
+	// schema is its version, for the positions of scans.
+	schema int64
+	body   *pageBody
+	n      int // changes in the body
+	seen   map[recordKey]bool
+	more   bool
 }
 
+type recordKey struct{ collection, record string }
+
 type feedRow struct {
-	seq                int64
-	collection, record string
+	seq int64
+	recordKey
 }
 
 func (p *page) fill(cur *cursor) error {
-	p.changes = []PullChange{}
-	seen := map[string]bool{}
 	kept := cur.Scopes[:0]
 	for _, pos := range cur.Scopes {
+		if pos.Scan != nil && !p.more {
+			if err := p.scan(&pos); err != nil {
+				return err
+			}
+		}
 		for !p.more {
-			room := p.limit - len(p.changes)
+			room := p.limit - p.n
 			rows, err := p.read(pos, room+1)
 			if err != nil {
 				return err
@@ -332,7 +508,7 @@ func (p *page) fill(cur *cursor) error {
 			if !exhausted {
 				rows = rows[:room]
 			}
-			if err := p.add(pos, rows, seen); err != nil {
+			if err := p.add(pos, rows); err != nil {
 				return err
 			}
 			if exhausted {
@@ -342,7 +518,7 @@ func (p *page) fill(cur *cursor) error {
 			if len(rows) > 0 {
 				pos.Read = rows[len(rows)-1].seq
 			}
-			p.more = len(p.changes) >= p.limit
+			p.more = p.n >= p.limit
 		}
 		if !pos.Lost || pos.Read < p.top {
 			kept = append(kept, pos)
@@ -350,6 +526,83 @@ func (p *page) fill(cur *cursor) error {
 	}
 	cur.Scopes = kept
 	return nil
+}
+
+// scopeTest is the SQL condition that a collection's row is in a scope, found by an index; ok is false where the collection has
+// no rows in such scopes. A list has no index.
+func scopeTest(h hooks.Holding, scope string) (cond string, args []any, list, ok bool) {
+	if h.All {
+		return "1", nil, false, scope == hooks.ScopeAll
+	}
+	for _, c := range h.Columns {
+		if value, in := strings.CutPrefix(scope, c.Prefix); in {
+			return "t." + c.Column + " = ?", []any{value}, c.List, true
+		}
+	}
+	return "", nil, false, false
+}
+
+func scannable(holdings []hooks.Holding, scope string) bool {
+	return !slices.ContainsFunc(holdings, func(h hooks.Holding) bool {
+		_, _, list, ok := scopeTest(h, scope)
+		return ok && list
+	})
+}
+
+// scan reads the tables of a scope on from where the last page stopped: all of it is in the user's sight.
+func (p *page) scan(pos *scopePos) error {
+	from := *pos.Scan
+	if from.Schema != p.schema {
+		from = scanPos{Schema: p.schema}
+	}
+	for _, h := range p.view.holdings {
+		if from.Collection != "" && from.Collection != h.Collection {
+			continue
+		}
+		from.Collection = ""
+		cond, args, _, ok := scopeTest(h, pos.Scope)
+		if !ok {
+			continue
+		}
+		query := `SELECT t.rowid, t.id, ` + revOf(h.Collection) + `, ` + p.view.fields[h.Collection] + ` FROM ` + h.Collection + ` t WHERE ` + cond + ` AND t.rowid > ? ORDER BY t.rowid LIMIT ?`
+		for {
+			room, got, full := p.limit-p.n, 0, false
+			if err := p.snap.rows(query, append(args[:len(args):len(args)], from.Row, room+1), func(r *sql.Rows) error {
+				var row, rev int64
+				var id, record sql.RawBytes
+				if err := r.Scan(&row, &id, &rev, &record); err != nil {
+					return err
+				}
+				got++
+				if full = got > room; full {
+					return nil
+				}
+				from.Row = row
+				if key := (recordKey{h.Collection, string(id)}); !p.seen[key] {
+					p.seen[key] = true
+					p.upsert(h.Collection, rev, record)
+				}
+				return nil
+			}); err != nil {
+				return err
+			}
+			if !full {
+				break
+			}
+			if p.more = p.n >= p.limit; p.more {
+				pos.Scan = &scanPos{h.Collection, from.Row, p.schema}
+				return nil
+			}
+		}
+		from.Row = 0
+	}
+	pos.Scan = nil
+	return nil
+}
+
+func (p *page) upsert(collection string, rev int64, record []byte) {
+	p.body.upsert(p.n == 0, collection, rev, record)
+	p.n++
 }
 
 func (p *page) read(pos scopePos, n int) ([]feedRow, error) {
@@ -371,50 +624,64 @@ func (p *page) read(pos scopePos, n int) ([]feedRow, error) {
 }
 
 // add turns feed rows into changes: an upsert of what the user may see now, a remove of what he may not.
-func (p *page) add(pos scopePos, rows []feedRow, seen map[string]bool) error {
-	ids := map[string][]string{}
-	fresh := rows[:0]
+func (p *page) add(pos scopePos, rows []feedRow) error {
+	todo := map[string][]feedRow{}
 	for _, r := range rows {
-		if key := r.collection + "/" + r.record; !seen[key] {
-			seen[key] = true
-			ids[r.collection] = append(ids[r.collection], r.record)
-			fresh = append(fresh, r)
+		if !p.seen[r.recordKey] {
+			p.seen[r.recordKey] = true
+			todo[r.collection] = append(todo[r.collection], r)
 		}
 	}
-	found := map[string]PullChange{}
 	for _, h := range p.view.holdings {
-		if len(ids[h.Collection]) == 0 {
-			continue
-		}
-		list, err := json.Marshal(ids[h.Collection])
-		if err != nil {
-			return err
-		}
-		cond, args := visible(h, p.view.scopes, true)
-		err = p.snap.rows(`SELECT t.id, `+revOf(h.Collection)+`, `+p.view.fields[h.Collection]+` FROM `+h.Collection+` t WHERE t.id IN (SELECT value FROM json_each(?)) AND `+cond,
-			append([]any{string(list)}, args...), func(r *sql.Rows) error {
-				var id, raw string
-				c := PullChange{Collection: h.Collection, Op: "upsert"}
-				err := r.Scan(&id, &c.Rev, &raw)
-				c.Record = json.RawMessage(raw)
-				found[h.Collection+"/"+id] = c
+		if len(todo[h.Collection]) > 0 {
+			if err := p.addOf(h, pos, todo[h.Collection]); err != nil {
 				return err
-			})
-		if err != nil {
-			return err
-		}
-	}
-	for _, r := range fresh {
-		if c, ok := found[r.collection+"/"+r.record]; ok {
-			p.changes = append(p.changes, c)
-		} else if r.seq > pos.Fresh {
-			p.changes = append(p.changes, PullChange{Collection: r.collection, Op: "remove", ID: r.record})
-		} else {
-			// Never sent through this scope; another scope of the cursor that once brought it has its own row.
-			delete(seen, r.collection+"/"+r.record)
+			}
 		}
 	}
 	return nil
+}
+
+// addOf does it for one collection, all records in one statement, in the order of the rows.
+func (p *page) addOf(h hooks.Holding, pos scopePos, rows []feedRow) error {
+	ids := make([]string, len(rows))
+	for i, r := range rows {
+		ids[i] = r.record
+	}
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return err
+	}
+	at := 0
+	passOver := func(to int) {
+		for ; at < to; at++ {
+			if r := rows[at]; r.seq > pos.Fresh {
+				p.body.remove(p.n == 0, h.Collection, r.record)
+				p.n++
+			} else {
+				// Never sent through this scope; another scope of the cursor that once brought it has its own row.
+				delete(p.seen, r.recordKey)
+			}
+		}
+	}
+	cond, args := visible(h, p.view.scopes, true)
+	err = p.snap.rows(`SELECT j.key, `+revOf(h.Collection)+`, `+p.view.fields[h.Collection]+` FROM json_each(?) j CROSS JOIN `+h.Collection+` t ON t.id = j.value WHERE `+cond,
+		append([]any{string(list)}, args...), func(r *sql.Rows) error {
+			var i int
+			var rev int64
+			var record sql.RawBytes
+			if err := r.Scan(&i, &rev, &record); err != nil {
+				return err
+			}
+			passOver(i)
+			at++
+			p.upsert(h.Collection, rev, record)
+			return nil
+		})
+	if err == nil {
+		passOver(len(rows))
+	}
+	return err
 }
 
 // digest counts what the device should hold now, and folds id and rev of each record into one number.
@@ -463,11 +730,20 @@ func (s *Server) hello(user *core.Record, req *HelloRequest) (*HelloResponse, er
 		if err != nil {
 			return err
 		}
-		resp.DeviceState = device.GetString("state")
+		resp.DeviceState = stateOf(device)
 		if resp.Epoch, err = epochOf(tx.DB()); err != nil {
 			return err
 		}
-		return noteContact(tx, req.Device.ID, received, skewOf(req.SentAt, received).Round(time.Millisecond), req.Pending, clip(req.Device.AppVersion, 40))
+		if resp.MinAppVersion, err = minAppVersion(tx.DB(), received); err != nil {
+			return err
+		}
+		if err := noteContact(tx, req.Device.ID, received, skewOf(req.SentAt, received).Round(time.Millisecond), req.Pending, clip(req.Device.AppVersion, 40)); err != nil {
+			return err
+		}
+		if req.Wiped && resp.DeviceState == "wiped" {
+			return noteWiped(tx, req.Device.ID, received)
+		}
+		return nil
 	})
 	resp.User = map[string]any{"id": user.Id}
 	for _, f := range []string{"name", "role", "street", "harbour", "bank"} {

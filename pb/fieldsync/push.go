@@ -1,6 +1,7 @@
 package fieldsync
 
 import (
+	"database/sql"
 	"errors"
 	"net/http"
 
@@ -121,8 +122,11 @@ func (s *Server) push(user *core.Record, req *PushRequest) (*PushResponse, error
 		}
 		// As of this very transaction: a grid won or lost a moment ago counts.
 		user, err := tx.FindRecordById("users", user.Id)
-		if err != nil {
+		if errors.Is(err, sql.ErrNoRows) {
 			return refuse(http.StatusUnauthorized, "unauthorized")
+		}
+		if err != nil { // a server in trouble must not sign anybody out
+			return err
 		}
 		device, err := registerDevice(tx, user, DeviceInfo{ID: req.Device})
 		if err != nil {

@@ -112,8 +112,8 @@ func (a *applier) survey(mutations []*sent) (*ground, error) {
 		return nil, err
 	}
 	if err := g.names(`SELECT waits_for FROM sync_deferred WHERE waits_for IN (SELECT value FROM json_each(?1))
-		UNION ALL SELECT id FROM sync_attachments WHERE status = 'deferred' AND id IN (SELECT value FROM json_each(?1))
-		UNION ALL SELECT record FROM sync_attachments WHERE status = 'deferred' AND record IN (SELECT value FROM json_each(?1))`, []any{list}, g.waited); err != nil {
+		UNION ALL SELECT id FROM sync_attachments WHERE status != 'applied' AND id IN (SELECT value FROM json_each(?1))
+		UNION ALL SELECT record FROM sync_attachments WHERE status != 'applied' AND record IN (SELECT value FROM json_each(?1))`, []any{list}, g.waited); err != nil {
 		return nil, err
 	}
 	if err := g.each(`SELECT EXISTS (SELECT 1 FROM sync_merged)`, nil, func(r *sql.Rows) error { return r.Scan(&g.merged) }); err != nil {
@@ -475,13 +475,13 @@ func (a *applier) rememberRun(run []*sent, results []Result) error {
 	for i, s := range run {
 		records[i] = s.m.Record
 	}
-	places := make(map[string]Result, len(run))
+	places := make(map[string]struct{ seq, rev int64 }, len(run))
 	g := ground{app: a.tx}
 	if err := g.each(`SELECT collection || ' ' || record, max(seq), max(rev) FROM sync_feed WHERE record IN (SELECT value FROM json_each(?)) GROUP BY 1`,
 		[]any{jsonText(records)}, func(r *sql.Rows) error {
 			var key string
-			at := Result{Record: &RecordRev{}}
-			err := r.Scan(&key, &at.Seq, &at.Record.Rev)
+			var at struct{ seq, rev int64 }
+			err := r.Scan(&key, &at.seq, &at.rev)
 			places[key] = at
 			return err
 		}); err != nil {
@@ -491,11 +491,8 @@ func (a *applier) rememberRun(run []*sent, results []Result) error {
 	received := hooks.Stored(a.received)
 	for i, s := range run {
 		r := &results[i]
-		at, ok := places[s.m.Collection+" "+s.m.Record]
-		if !ok {
-			return errors.New("a record that took no seq: " + s.m.Collection)
-		}
-		r.Seq, r.Record = at.Seq, &RecordRev{ID: s.m.Record, Rev: at.Record.Rev}
+		at := places[s.m.Collection+" "+s.m.Record]
+		r.Seq, r.Record = at.seq, &RecordRev{ID: s.m.Record, Rev: at.rev}
 		raw, err := json.Marshal(r)
 		if err != nil {
 			return err

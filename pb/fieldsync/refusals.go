@@ -26,6 +26,7 @@ func (a *applier) keepRejected(m Mutation, raw json.RawMessage, fields hooks.Fie
 	r.Set("errors", fields)
 	r.Set("mutation", types.JSONRaw(validJSON(raw)))
 	r.Set("status", "open")
+	r.Set("skew_ms", a.skew.Milliseconds())
 	return a.tx.Save(r)
 }
 
@@ -145,6 +146,14 @@ func (a *applier) mayReplace(id string) error {
 		return err
 	}
 	if old.Status == Applied || old.Status == Conflict {
+		return reject("_", "already_settled")
+	}
+	var dropped int
+	if err := a.tx.DB().NewQuery(`SELECT EXISTS (SELECT 1 FROM sync_rejections WHERE mutation_id = {:id} AND user = {:user} AND status = 'settled')`).
+		Bind(dbx.Params{"id": id, "user": a.user.Id}).Row(&dropped); err != nil {
+		return err
+	}
+	if dropped != 0 {
 		return reject("_", "already_settled")
 	}
 	return nil

@@ -2,12 +2,15 @@ package fieldsync
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
@@ -23,24 +26,42 @@ type Server struct {
 	stop    chan struct{}
 	stopped chan struct{}
 	guard   guard // used by the writer only
+	upkeep  upkeep
+	nudges  nudges
+	waiting atomic.Int64
+	files   sync.RWMutex  // held for reading while a picture's file is named by nobody yet, for writing by the sweep
+	uploads chan struct{} // a place for each picture in memory
 }
 
 // Bind attaches change capture to the app and the protocol's routes to its server. Domain rules are bound apart (hooks.Bind).
 func Bind(app core.App, now hooks.Clock) {
 	bindFeed(app, now)
+	bindResolutions(app, now)
+	bindDevices(app, now)
 	bindRewrites(app, now)
+	bindPictures(app)
 	bindQuick(app)
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
 		if err := prepare(se.App, now); err != nil {
 			return err
 		}
-		s := &Server{app: se.App, now: now, jobs: make(chan *job), stop: make(chan struct{}), stopped: make(chan struct{})}
+		s := &Server{app: se.App, now: now, jobs: make(chan *job), stop: make(chan struct{}), stopped: make(chan struct{}),
+			uploads: make(chan struct{}, uploadsAtOnce)}
 		se.App.Store().Set(serverKey, s)
 		go s.runWriter()
+		var background sync.WaitGroup
+		ctx, cancel := context.WithCancel(context.Background())
+		background.Go(func() { s.runMaintenance(ctx) })
+		s.bindNudges(app)
+		background.Go(func() { s.runNudges(ctx) })
 		var once sync.Once
 		app.OnTerminate().BindFunc(func(e *core.TerminateEvent) error {
-			once.Do(func() { close(s.stop) })
+			once.Do(func() {
+				cancel()
+				close(s.stop)
+			})
 			<-s.stopped
+			background.Wait()
 			return e.Next()
 		})
 		s.route(se)
@@ -71,6 +92,11 @@ func (s *Server) route(se *core.ServeEvent) {
 		if err != nil {
 			return nil, err
 		}
+		leave, err := s.admit()
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
 		return s.push(e.Auth, req)
 	})).Bind(apis.BodyLimit(0))
 	group.POST("/pull", handle(s, MaxPushBytes, func(e *core.RequestEvent, body []byte) (any, error) {
@@ -89,7 +115,10 @@ func (s *Server) route(se *core.ServeEvent) {
 		if err := json.Unmarshal(body, &req); err != nil {
 			return nil, badRequest(err)
 		}
-		missing, err := s.missing(e.Auth, req.IDs)
+		if err := s.passBoundaries(req.Device, e.Auth, false); err != nil {
+			return nil, err
+		}
+		missing, err := s.missing(e.Auth, &req)
 		return MissingResponse{missing}, err
 	}))
 }
@@ -107,6 +136,10 @@ func handle(s *Server, max int64, f func(e *core.RequestEvent, body []byte) (any
 		answer, err := f(e, body)
 		if err != nil {
 			return s.fail(e, err)
+		}
+		if page, ok := answer.(*pageBody); ok {
+			defer page.free()
+			return e.Blob(http.StatusOK, "application/json", page.Bytes())
 		}
 		return e.JSON(http.StatusOK, answer)
 	}
@@ -163,6 +196,9 @@ func (s *Server) fail(e *core.RequestEvent, err error) error {
 			// The rest of the body was not read: it must not be taken for the next request.
 			e.Response.Header().Set("Connection", "close")
 		}
+		if call.status == http.StatusTooManyRequests {
+			e.Response.Header().Set("Retry-After", strconv.Itoa(slowDownSeconds))
+		}
 		return e.JSON(call.status, call.err)
 	}
 	s.app.Logger().Error("sync call failed", "path", e.Request.URL.Path, "error", err)
@@ -177,7 +213,7 @@ func (s *Server) attachments(e *core.RequestEvent) error {
 	const room = 64 << 10 // for meta and the multipart frame
 	body := e.Request.Body
 	e.Request.Body = http.MaxBytesReader(nil, io.NopCloser(body), MaxAttachmentBytes+room)
-	if err := e.Request.ParseMultipartForm(MaxAttachmentBytes + room); err != nil {
+	if err := e.Request.ParseMultipartForm(room); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
 			drain(body)
@@ -197,6 +233,9 @@ func (s *Server) attachments(e *core.RequestEvent) error {
 		return s.fail(e, badRequest(err))
 	}
 	defer file.Close()
+	// It is in a temporary file by now: a slow phone keeps nobody waiting.
+	s.uploads <- struct{}{}
+	defer func() { <-s.uploads }()
 	data, err := io.ReadAll(file)
 	if err != nil {
 		return s.fail(e, badRequest(err))

@@ -18,7 +18,7 @@ const graceAfterScope = 30 * 24 * time.Hour
 
 // shares tells whether user and record are in one scope now, or were at the time of capture.
 func (a *applier) shares(r *core.Record, captured time.Time) (bool, error) {
-	if overlaps(hooks.UserScopes(a.user), hooks.RecordScopes(r)) {
+	if a.anyScope || overlaps(hooks.UserScopes(a.user), hooks.RecordScopes(r)) {
 		return true, nil
 	}
 	return a.sharedAt(r, captured)

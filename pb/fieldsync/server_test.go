@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ type district struct {
 	clock func() time.Time // a clock that runs, in place of time
 	seed  byte
 	users map[string]*core.Record
+	close func()
 }
 
 // template is the data folder of a small district, made once: migrating and hashing passwords for every test would take
@@ -63,15 +65,15 @@ var template = sync.OnceValues(func() (files map[string][]byte, err error) {
 	b.save("grids", map[string]any{"id": "grid10000000000", "name": "第一网格", "area": community, "harbour": "harbour1000000a"})
 	b.save("grids", map[string]any{"id": "grid20000000000", "name": "第二网格", "area": community, "harbour": "harbour2000000a"})
 	user := func(name string, values map[string]any) string {
-		values["name"], values["email"], values["password"] = name, name+"@example.com", "password123"
+		values["id"], values["name"], values["email"], values["password"] = userID(name), name, name+"@example.com", "password123"
 		return b.save("users", values)
 	}
 	worker1, worker2 := user("worker1", map[string]any{"role": "grid_worker"}), user("worker2", map[string]any{"role": "grid_worker"})
 	user("counter", map[string]any{"role": "harbour_staff", "harbour": "harbour1000000a"})
 	user("deskA", map[string]any{"role": "bank", "bank": "banka0000000000"})
 	user("deskB", map[string]any{"role": "bank", "bank": "bankb0000000000"})
-	b.save("assignments", map[string]any{"user": worker1, "grid": "grid10000000000"})
-	b.save("assignments", map[string]any{"user": worker2, "grid": "grid20000000000"})
+	b.save("assignments", map[string]any{"id": "assignment10000", "user": worker1, "grid": "grid10000000000"})
+	b.save("assignments", map[string]any{"id": "assignment20000", "user": worker2, "grid": "grid20000000000"})
 	b.save("enterprises", map[string]any{"id": "ent100000000000", "name": "重庆小面馆", "grid": "grid10000000000", "phone": "13900000001"})
 	b.save("enterprises", map[string]any{"id": "ent200000000000", "name": "三峡五金店", "grid": "grid20000000000", "phone": "13900000002"})
 	if err := errors.Join(b.err, b.app.ResetBootstrapState()); err != nil {
@@ -175,10 +177,11 @@ func (d *district) serve(dir string) {
 	}
 	server := httptest.NewServer(mux)
 	d.url = server.URL
-	d.t.Cleanup(func() {
+	d.close = sync.OnceFunc(func() {
 		server.Close()
 		_ = app.OnTerminate().Trigger(&core.TerminateEvent{App: app}, func(*core.TerminateEvent) error { return app.ResetBootstrapState() })
 	})
+	d.t.Cleanup(d.close)
 }
 
 func (d *district) now() time.Time {
@@ -214,8 +217,11 @@ func (d *district) edit(collection, id string, values map[string]any) {
 	}
 }
 
+// userID is the same in every run, so that a failed history repeats.
+func userID(name string) string { return (strings.ToLower(name) + strings.Repeat("0", 15))[:15] }
+
 func (d *district) user(name string, values map[string]any) {
-	values["name"], values["email"], values["password"] = name, name+"@example.com", "password123"
+	values["id"], values["name"], values["email"], values["password"] = userID(name), name, name+"@example.com", "password123"
 	d.users[name] = d.save("users", values)
 }
 
@@ -288,34 +294,7 @@ func (p *phone) push(mutations ...map[string]any) []Result {
 func (p *phone) pull(limit int) (pages int) {
 	p.d.t.Helper()
 	for {
-		body, _ := json.Marshal(PullRequest{Protocol: 1, Device: p.device, Cursor: p.cursor, Limit: limit, Digest: true})
-		status, raw := p.d.post(p.user, "/api/sync/pull", body)
-		if status != 200 {
-			p.d.t.Fatalf("pull: %d %s", status, raw)
-		}
-		var resp PullResponse
-		if err := json.Unmarshal(raw, &resp); err != nil {
-			p.d.t.Fatal(err)
-		}
-		if resp.Reset {
-			p.has, p.revs = map[string]map[string]any{}, map[string]int64{}
-		}
-		for _, c := range resp.Changes {
-			if c.Op == "remove" {
-				delete(p.has, c.Collection+"/"+c.ID)
-				delete(p.revs, c.Collection+"/"+c.ID)
-				continue
-			}
-			var record map[string]any
-			if err := json.Unmarshal(c.Record, &record); err != nil {
-				p.d.t.Fatalf("%s: %v", c.Record, err)
-			}
-			key := c.Collection + "/" + record["id"].(string)
-			if c.Rev >= p.revs[key] {
-				p.has[key], p.revs[key] = record, c.Rev
-			}
-		}
-		p.cursor = &resp.Cursor
+		resp := p.page(limit)
 		pages++
 		if !resp.More {
 			p.check(resp.Digest)
@@ -325,6 +304,40 @@ func (p *phone) pull(limit int) (pages int) {
 			p.d.t.Fatal("more without a change")
 		}
 	}
+}
+
+// page asks for one page and stores what it brings.
+func (p *phone) page(limit int) PullResponse {
+	p.d.t.Helper()
+	body, _ := json.Marshal(PullRequest{Protocol: 1, Device: p.device, Cursor: p.cursor, Limit: limit, Digest: true})
+	status, raw := p.d.post(p.user, "/api/sync/pull", body)
+	if status != 200 {
+		p.d.t.Fatalf("pull: %d %s", status, raw)
+	}
+	var resp PullResponse
+	if err := json.Unmarshal(raw, &resp); err != nil {
+		p.d.t.Fatal(err)
+	}
+	if resp.Reset {
+		p.has, p.revs = map[string]map[string]any{}, map[string]int64{}
+	}
+	for _, c := range resp.Changes {
+		if c.Op == "remove" {
+			delete(p.has, c.Collection+"/"+c.ID)
+			delete(p.revs, c.Collection+"/"+c.ID)
+			continue
+		}
+		var record map[string]any
+		if err := json.Unmarshal(c.Record, &record); err != nil {
+			p.d.t.Fatalf("%s: %v", c.Record, err)
+		}
+		key := c.Collection + "/" + record["id"].(string)
+		if c.Rev >= p.revs[key] {
+			p.has[key], p.revs[key] = record, c.Rev
+		}
+	}
+	p.cursor = &resp.Cursor
+	return resp
 }
 
 func (p *phone) check(want map[string]CollectionDigest) {

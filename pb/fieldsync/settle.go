@@ -24,6 +24,8 @@ type applier struct {
 	received time.Time
 	// place is the mutation's place among those that wait; 0: it has just come, behind all of them.
 	place int64
+	// anyScope: an administrator waived the scope of this write; the other rules hold.
+	anyScope bool
 	// resends: what was applied before a restore may come again, with the clocks and the seq it had then.
 	resends bool
 }

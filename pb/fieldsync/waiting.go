@@ -96,7 +96,8 @@ func (a *applier) release(record string) error {
 			if err := json.Unmarshal([]byte(row.Body), &m); err != nil {
 				return err
 			}
-			its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received, place: row.Position, resends: a.resends}
+			its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received, place: row.Position, resends: a.resends,
+				anyScope: a.anyScope && row.User == a.user.Id} // what belongs to a record taken by waiver is taken with it
 			result, err := its.settle(m, json.RawMessage(row.Body))
 			if err != nil {
 				return err
@@ -139,9 +140,12 @@ func (a *applier) settleWaiting(id string, result Result, body string) error {
 // patience is how long a mutation waits for the record that it names.
 const patience = 30 * 24 * time.Hour
 
-// expireWaits refuses what has waited in vain for 30 days; the office keeps it whole and may replay it. In small batches, so
+// expireWaits refuses what has waited in vain for 30 days, pictures too; the office keeps it whole and may replay it. In small batches, so
 // that pushes get their turn.
 func (s *Server) expireWaits() error {
+	if err := s.write(1, func(tx core.App) error { return expirePictures(tx, s.now()) }); err != nil {
+		return err
+	}
 	for {
 		n := 0
 		err := s.write(100, func(tx core.App) error {
@@ -169,26 +173,32 @@ func (s *Server) expireWaits() error {
 func (a *applier) dropWaiting(record string) error {
 	queue := []string{record}
 	for len(queue) > 0 {
-		var waiting []string
-		if err := a.tx.DB().NewQuery(`SELECT mutation FROM sync_deferred WHERE waits_for = {:id} ORDER BY position`).
-			Bind(dbx.Params{"id": queue[0]}).Column(&waiting); err != nil {
-			return err
-		}
-		queue = queue[1:]
-		for _, id := range waiting {
-			m, err := a.giveUp(id)
-			if err != nil {
+		// One by one: what is given up may let another go on, and that may come to wait here.
+		var id string
+		err := a.tx.DB().NewQuery(`SELECT mutation FROM sync_deferred WHERE waits_for = {:id} ORDER BY position LIMIT 1`).
+			Bind(dbx.Params{"id": queue[0]}).Row(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			if err := dropPictures(a.tx, queue[0]); err != nil {
 				return err
 			}
-			if m.Op == "create" {
-				queue = append(queue, m.Record)
-			}
+			queue = queue[1:]
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		m, err := a.giveUp(id)
+		if err != nil {
+			return err
+		}
+		if m.Op == "create" {
+			queue = append(queue, m.Record)
 		}
 	}
 	return nil
 }
 
-// giveUp turns a waiting mutation into a refused one, parent_missing.
+// giveUp turns a waiting mutation into a refused one, parent_missing. What waited behind it goes on, unless it made the record.
 func (a *applier) giveUp(id string) (Mutation, error) {
 	var row struct {
 		User   string `db:"user"`
@@ -198,7 +208,9 @@ func (a *applier) giveUp(id string) (Mutation, error) {
 		At     string `db:"received_at"`
 	}
 	var m Mutation
-	if err := a.tx.DB().NewQuery(`SELECT user, device, body, skew_ms, received_at FROM sync_deferred WHERE mutation = {:id}`).Bind(dbx.Params{"id": id}).One(&row); err != nil {
+	if err := a.tx.DB().NewQuery(`SELECT user, device, body, skew_ms, received_at FROM sync_deferred WHERE mutation = {:id}`).Bind(dbx.Params{"id": id}).One(&row); errors.Is(err, sql.ErrNoRows) {
+		return m, nil // went on when another was given up
+	} else if err != nil {
 		return m, err
 	}
 	user, err := a.tx.FindRecordById("users", row.User)
@@ -213,11 +225,14 @@ func (a *applier) giveUp(id string) (Mutation, error) {
 		return m, err
 	}
 	fields := reject("_", "parent_missing").fields
-	its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received}
+	its := &applier{tx: a.tx, user: user, device: row.Device, skew: time.Duration(row.Skew) * time.Millisecond, received: received, resends: a.resends}
 	if err := its.keepRejected(m, json.RawMessage(row.Body), fields); err != nil {
 		return m, err
 	}
-	return m, a.settleWaiting(id, Result{ID: id, Status: Rejected, Errors: fields}, row.Body)
+	if err := a.settleWaiting(id, Result{ID: id, Status: Rejected, Errors: fields}, row.Body); err != nil || m.Op == "create" {
+		return m, err
+	}
+	return m, its.release(m.Record)
 }
 
 // followMerged puts the survivor in the place of a merged record wherever values name one.
@@ -225,21 +240,6 @@ func (a *applier) followMerged(collection *core.Collection, values map[string]an
 	var n int
 	if err := a.tx.DB().NewQuery(`SELECT EXISTS (SELECT 1 FROM sync_merged)`).Row(&n); err != nil || n == 0 {
 		return err
-	}
-	survivor := func(of, id string) (string, error) {
-		for range 100 { // survivors may have been merged themselves
-			var next string
-			err := a.tx.DB().NewQuery(`SELECT survivor FROM sync_merged WHERE collection = {:collection} AND record = {:id}`).
-				Bind(dbx.Params{"collection": of, "id": id}).Row(&next)
-			if errors.Is(err, sql.ErrNoRows) {
-				return id, nil
-			}
-			if err != nil {
-				return "", err
-			}
-			id = next
-		}
-		return id, nil
 	}
 	for name, v := range values {
 		relation, ok := collection.Fields.GetByName(name).(*core.RelationField)
@@ -252,13 +252,13 @@ func (a *applier) followMerged(collection *core.Collection, values map[string]an
 		}
 		switch x := v.(type) {
 		case string:
-			if values[name], err = survivor(target.Name, x); err != nil {
+			if values[name], err = a.survivor(target.Name, x); err != nil {
 				return err
 			}
 		case []any:
 			followed := make([]any, len(x))
 			for i := range x {
-				if followed[i], err = survivor(target.Name, x[i].(string)); err != nil {
+				if followed[i], err = a.survivor(target.Name, x[i].(string)); err != nil {
 					return err
 				}
 			}
@@ -267,9 +267,26 @@ func (a *applier) followMerged(collection *core.Collection, values map[string]an
 	}
 	owner, _ := values["collection"].(string)
 	if id, ok := values["record"].(string); ok && collection.Name == "photos" {
-		followed, err := survivor(owner, id)
+		followed, err := a.survivor(owner, id)
 		values["record"] = followed
 		return err
 	}
 	return nil
+}
+
+// survivor is the record in which one that was merged lives on; any other is its own.
+func (a *applier) survivor(collection, id string) (string, error) {
+	for range 100 { // survivors may have been merged themselves
+		var next string
+		err := a.tx.DB().NewQuery(`SELECT survivor FROM sync_merged WHERE collection = {:collection} AND record = {:id}`).
+			Bind(dbx.Params{"collection": collection, "id": id}).Row(&next)
+		if errors.Is(err, sql.ErrNoRows) {
+			return id, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		id = next
+	}
+	return id, nil
 }

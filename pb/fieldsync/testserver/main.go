@@ -261,7 +261,9 @@ func (s *server) user(asked request) (any, error) {
 	return map[string]string{"id": r.Id, "identity": r.Email(), "password": password, "token": token}, err
 }
 
-func (s *server) backupFile(n int) string { return filepath.Join(s.dir, fmt.Sprintf("backup-%d.db", n)) }
+func (s *server) backupFile(n int) string {
+	return filepath.Join(s.dir, fmt.Sprintf("backup-%d.db", n))
+}
 
 func (s *server) backup(request) (any, error) {
 	_, err := s.app.NonconcurrentDB().NewQuery("VACUUM INTO {:file}").Bind(dbx.Params{"file": s.backupFile(s.backups)}).Execute()

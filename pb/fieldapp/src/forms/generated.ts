@@ -533,6 +533,11 @@ export interface SyncRejection {
   status: 'open' | 'replaced' | 'settled' | ''
   replaced_by: string
   note: string
+  resolution: 'replay' | 'drop' | ''
+  override_scope: boolean
+  replay_errors: unknown
+  skew_ms: number
+  settled_at: string
 }
 
 /** sync_conflicts */
@@ -549,4 +554,6 @@ export interface SyncConflict {
   received_at: string
   status: 'open' | 'settled' | ''
   note: string
+  resolution: 'take_theirs' | 'take_ours' | ''
+  settled_at: string
 }
