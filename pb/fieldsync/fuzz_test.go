@@ -131,11 +131,11 @@ func (x *target) decent(status int, raw, body []byte) {
 }
 
 // sendTwice pushes a body, then the same again as a device does that got no answer, and holds the answers to the protocol.
-func (x *target) sendTwice(user string, body []byte) {
+func (x *target) sendTwice(user string, body []byte) []Result {
 	x.t.Helper()
 	status, raw := x.call(user, "/api/sync/push", body)
 	if status != http.StatusOK {
-		return
+		return nil
 	}
 	first := x.results(raw, body)
 	top, remembered := x.top(), x.remembered()
@@ -157,6 +157,7 @@ func (x *target) sendTwice(user string, body []byte) {
 	if x.top() != top || x.remembered() != remembered {
 		x.t.Fatalf("sending again changed something: feed %d → %d, remembered %d → %d\n%s", top, x.top(), remembered, x.remembered(), body)
 	}
+	return first
 }
 
 func hasCode(r Result, code string) bool {
@@ -322,20 +323,32 @@ func (c *choices) mutation() map[string]any {
 
 func FuzzMutationsThatLookRight(f *testing.F) {
 	x := newTarget(f)
-	for i := range 24 {
+	for i := range 60 {
 		sum := sha256.Sum256([]byte{byte(i)})
 		f.Add(bytes.Repeat(sum[:], 1+i%6))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		x.begin(t)
 		c := &choices{bytes: raw, target: x}
-		c.user = one(c, "worker1", "counter", "deskA")
+		c.user = one(c, "worker1", "worker1", "counter", "deskA")
 		device := map[string]string{"worker1": ownDevice, "counter": "0190a0b0c0d07000800000000000000c", "deskA": "0190a0b0c0d07000800000000000000d"}[c.user]
-		mutations := []any{}
-		for range 1 + c.of(5) {
-			mutations = append(mutations, c.mutation())
+		mutations, plain := []any{}, c.of(2) == 0
+		for i := range 1 + c.of(6) {
+			m := c.mutation()
+			if plain && c.of(8) > 0 { // what a day's work is mostly made of: one new record after another
+				m["id"], m["op"], m["record"] = fmt.Sprint("new", i), "create", fmt.Sprintf("0190a0b0c0d270008000000000000%03d", i)
+				m["captured_at"] = "2026-09-01 01:00:00.000Z"
+				delete(m, "replaces")
+				delete(m, "applied_seq")
+			}
+			mutations = append(mutations, m)
 		}
-		x.sendTwice(c.user, mustJSON(map[string]any{"protocol": 1, "device": device, "sent_at": one[any](c, "2026-09-01 01:00:00.000Z", "2020-01-01T00:00:00Z", "", nil), "mutations": mutations}))
+		sentAt := one[any](c, "2026-09-01 01:00:00.000Z", "2020-01-01T00:00:00Z", "", nil)
+		push := func(mutations ...any) []byte {
+			return mustJSON(map[string]any{"protocol": 1, "device": device, "sent_at": sentAt, "mutations": mutations})
+		}
+		body := push(mutations...)
+		together := x.sendTwice(c.user, body)
 		// Nothing of it reaches anybody it should not: the pull compares its digest, the records are those the list API answers.
 		if c.of(8) == 7 {
 			p := x.phone(c.user)
@@ -343,7 +356,48 @@ func FuzzMutationsThatLookRight(f *testing.F) {
 			p.pull(0)
 			x.sameAsList(p)
 		}
+		// A batch is no transaction: one by one they come to the same.
+		after := x.contents()
+		x.begin(t)
+		for i, m := range mutations {
+			status, raw := x.call(c.user, "/api/sync/push", push(m))
+			var alone PushResponse
+			if err := json.Unmarshal(raw, &alone); err != nil || status != http.StatusOK {
+				t.Fatalf("%d %s", status, raw)
+			}
+			if a, b := together[i], alone.Results[0]; a.Status != b.Status || a.Duplicate != b.Duplicate || !reflect.DeepEqual(a.Errors, b.Errors) || !slices.Equal(a.Ignored, b.Ignored) || !reflect.DeepEqual(a.Conflicts, b.Conflicts) {
+				t.Fatalf("mutation %d together: %+v, alone: %+v\n%s", i, a, b, body)
+			}
+		}
+		for table, rows := range x.contents() {
+			if rows != after[table] {
+				t.Fatalf("%s together:\n%s\nalone:\n%s\n%s", table, after[table], rows, body)
+			}
+		}
 	})
+}
+
+// contents is what a push may change, table by table, but for what no two runs share: clocks, random ids, places in the feed.
+func (x *target) contents() map[string]string {
+	x.t.Helper()
+	out := map[string]string{}
+	for _, table := range keptTables() {
+		var columns []string
+		if err := x.app.DB().NewQuery(`SELECT name FROM pragma_table_info('` + table + `')`).Column(&columns); err != nil {
+			x.t.Fatal(err)
+		}
+		unshared := []string{"created", "updated", "seq", "prev_rev", "rev", "result", "hash", "position"}
+		if hooks.Forms[table] == nil && table != "sync_mutations" {
+			unshared = append(unshared, "id")
+		}
+		columns = slices.DeleteFunc(columns, func(c string) bool { return slices.Contains(unshared, c) })
+		var rows string
+		if err := x.app.DB().NewQuery(`SELECT group_concat(row, char(10)) FROM (SELECT json_array(` + columnList(columns) + `) AS row FROM ` + table + ` ORDER BY row)`).Row(&rows); err != nil {
+			rows = "" // none
+		}
+		out[table] = rows
+	}
+	return out
 }
 
 // sameAsList compares what a phone holds with what PocketBase's list API answers its user.
