@@ -285,6 +285,7 @@ func restoreStory(t *testing.T, seed uint64) {
 	a, b, late := s.carrier("a@example.com", grid, near), s.carrier("b@example.com", grid, near), s.carrier("late@example.com", grid, near)
 	tooLate, never := s.carrier("too.late@example.com", far, shop("二十天")), s.carrier("never@example.com", far, shop("不再回来"))
 	all := []*carrier{a, b, late, tooLate, never}
+	b.Skew = 48 * time.Hour // until somebody sets that phone's clock right, below
 	n := 0
 	hour := func(who []*carrier, steps int) {
 		for range steps {
@@ -303,11 +304,19 @@ func restoreStory(t *testing.T, seed uint64) {
 			c.sync()
 		}
 	}
+	for i, c := range []*carrier{late, a, b} { // the last word is b's, in whatever order they come back
+		c.Update("enterprises", near[0], map[string]any{"revenue": 1000 + i})
+		for _, each := range []*carrier{c, late, a, b} {
+			each.sync()
+		}
+	}
 	before := s.state()
 	disputed, _ := s.disputes(s.clock.Now())
 
 	// The disk is gone; people go on.
+	s.pass(time.Minute)
 	down := s.clock.Now()
+	b.Skew = 0
 	s.stop()
 	offline := tooLate.Create("visits", map[string]any{"enterprise": tooLate.shops[0], "worker": tooLate.user.Id, "outcome": "met", "place": "shop", "started_at": hooks.Stored(s.clock.Now())})
 	alive := a.Create("visits", map[string]any{"enterprise": near[0], "worker": a.user.Id, "outcome": "met", "place": "shop", "started_at": hooks.Stored(s.clock.Now())})
