@@ -38,9 +38,10 @@ bench: ## the long runs: pushes, imports, nights, rendering (minutes)
 	go test -run '^$$' -bench . -benchtime 20000x ./pb/registry
 	@$(MAKE) --no-print-directory bench-sync
 
-bench-sync: ## sync beside its rivals, in one table; make bench-sync ARGS=-short for a quick look
+PART ?= .
+bench-sync: ## sync beside its rivals, in one table; PART=push|feed|pull|rush ARGS=-short for a quick look
 	@mkdir -p bin/.tmp
-	TMPDIR=$(CURDIR)/bin/.tmp go test -run '^$$' -bench '^BenchmarkTargets$$' -benchtime 1x -timeout 60m $(ARGS) ./pb/fieldsync
+	TMPDIR=$(CURDIR)/bin/.tmp go test -run '^$$' -bench '^BenchmarkTargets$$/$(PART)' -benchtime 1x -timeout 60m $(ARGS) ./pb/fieldsync
 
 FUZZTIME ?= 5m
 fuzz-sync: ## search for bytes that the sync calls answer wrongly, each target for FUZZTIME (5m)

@@ -100,11 +100,11 @@ type killed struct {
 	random *rand.Rand
 	phones []*pusher
 
-	up                            *sync.Cond // guards what follows
-	serving                       bool
-	left, until                   int // kills still to come, answers until the next
-	answers, unanswered, captured int
-	killNow                       chan struct{}
+	up                  *sync.Cond // guards what follows
+	serving             bool
+	left, until         int // kills still to come, answers until the next
+	answers, unanswered int
+	killNow             chan struct{}
 }
 
 // open lets the phones call and draws when the next kill comes: it may come before the first answer.
