@@ -485,6 +485,8 @@ func TestAnOperatorBacksUpBesideTheServerAndRestoresWhenItHasStopped(t *testing.
 		t.Fatalf("%v %v", sets, err)
 	}
 	expect(0, "没有问题", "doctor")
+	expect(1, "参数多余", "backup", parent, "another")
+	expect(1, "参数多余", "doctor", "all")
 	expect(1, "（backup_inside）", "backup", filepath.Join(dir, "backups"))
 	expect(1, "（database_in_use）", "restore", sets[0])
 	_ = server.Process.Kill() // no goodbye: its lock ends with it
