@@ -492,3 +492,41 @@ func TestWhatAFormRequiresCannotBeEmptiedLater(t *testing.T) {
 		t.Errorf("%+v", result)
 	}
 }
+
+// Invariant 8: a download reads by row number, and SQLite promises these only until VACUUM.
+func TestADownloadReadsATableAgainWhenTheOperatorVacuumsInItsMiddle(t *testing.T) {
+	d := newDistrict(t)
+	for i := range 5 {
+		d.sql(fmt.Sprintf(`INSERT INTO policies (id, title, kind) VALUES ('policy%09d', '政策', 'credit')`, i))
+	}
+	p := d.phone("worker1")
+	for !p.holds("policies/policy000000002") {
+		p.page(1)
+	}
+	d.sql(`VACUUM`)
+	if page := p.page(1); !strings.Contains(string(mustJSON(page.Changes)), `"areas"`) {
+		t.Errorf("the download went on with %s", mustJSON(page.Changes))
+	}
+	p.pull(1)
+	if got, want := p.ids("policies"), p.listed("policies"); got != want {
+		t.Errorf("holds %s, the list API answers %s", got, want)
+	}
+}
+
+func TestAGridLostAndWonAgainWhileItIsTakenBackLeavesNothingBehind(t *testing.T) {
+	d := newDistrict(t)
+	for i := range 4 {
+		d.save("enterprises", map[string]any{"id": fmt.Sprintf("extra%010d", i), "name": "小店", "grid": "grid10000000000"})
+	}
+	p := d.phone("worker1")
+	p.pull(0)
+	d.time = d.time.Add(time.Hour)
+	d.edit("assignments", "assignment10000", map[string]any{"until": d.time})
+	p.page(1)
+	d.sql(`UPDATE enterprises SET grid = 'grid20000000000' WHERE id LIKE 'extra%'`)
+	d.assign("worker1", "grid10000000000", "", "")
+	p.pull(1)
+	if got, want := p.ids("enterprises"), p.listed("enterprises"); got != want {
+		t.Errorf("holds %s, the list API answers %s", got, want)
+	}
+}
