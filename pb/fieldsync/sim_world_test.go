@@ -219,11 +219,16 @@ func (w *simWorld) console(key string, values simRow) {
 		r.Set(k, v)
 	}
 	w.must(w.server.app.Save(r))
+	w.office(key, values, hooks.Stored(w.time))
+}
+
+// office notes what the office changed.
+func (w *simWorld) office(key string, values simRow, at string) {
 	before := maps.Clone(w.rows[key])
-	w.change(key, values, hooks.Stored(w.time))
+	w.change(key, values, at)
 	w.touched(key)
 	for field := range values {
-		w.writers[key+"/"+field] = w.office()
+		w.writers[key+"/"+field] = w.officer()
 		if w.resends(w.time) && !reflect.DeepEqual(before[field], w.rows[key][field]) {
 			w.rewritten[key+"/"+field] = afterRestore
 		}
@@ -266,12 +271,12 @@ func (w *simWorld) sql(key string, values simRow) {
 	w.change(key, values, w.sqlNow())
 	w.touched(key)
 	for field := range values {
-		w.writers[key+"/"+field] = w.office()
+		w.writers[key+"/"+field] = w.officer()
 	}
 }
 
-// office is the writer of a change that no phone made.
-func (w *simWorld) office() string {
+// officer is the writer of a change that no phone made.
+func (w *simWorld) officer() string {
 	w.n++
 	return fmt.Sprintf("office %08d", w.n)
 }
@@ -338,7 +343,7 @@ func (w *simWorld) putBack(announced bool) {
 	}
 	w.must(os.WriteFile(filepath.Join(w.server.dir, "data.db"), raw, 0o600))
 	w.must(w.server.start())
-	w.lost, w.simModel, w.lastOffice = w.simModel, w.backup.model.clone(), w.office()
+	w.lost, w.simModel, w.lastOffice = w.simModel, w.backup.model.clone(), w.officer()
 	w.times++
 	if announced {
 		_, err := NewEpoch(w.server.app, w.time)
