@@ -261,7 +261,7 @@ func finish(dir string) error {
 		return err == nil
 	}
 	move := func(from, to string) error { return os.Rename(filepath.Join(dir, from), filepath.Join(dir, to)) }
-	// The new database goes in last: as long as it is not there, what bears its name is the old one.
+	// As long as a thing lies in the staging directory, what bears its name is the old one.
 	for _, name := range []string{core.LocalStorageDirName, databaseFile} {
 		if !there(stagingDir, name) {
 			continue // in its place already
