@@ -377,7 +377,11 @@ func (w *simWorld) quiet() {
 	w.time = w.time.Add(100 * time.Hour) // the last boundaries pass by the clock alone
 	for round := 0; ; round++ {
 		busy := false
-		for _, p := range w.phones {
+		order := slices.Clone(w.phones)
+		if w.n%2 == 0 { // who comes first is chance
+			slices.Reverse(order)
+		}
+		for _, p := range order {
 			if !p.returns() || !p.used {
 				continue
 			}
