@@ -901,3 +901,5 @@ func (c *counter) Read(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }

@@ -83,7 +83,7 @@ func mutate(t *testing.T, file string) (overlay string) {
 // noticed runs the simulation and the stories on the broken product: they must fail, and not because it does not compile.
 func noticed(t *testing.T, overlay string) {
 	run := exec.Command("go", "test", "-overlay", overlay, "-run", "^("+simulation+"|TestEveryStoryThatOnceWentWrongEndsWell)$", "-timeout", "10m", ".")
-	run.Env = append(os.Environ(), "SIMULATE=400", "SEED=1", "SHRINK=no")
+	run.Env = append(os.Environ(), "SIMULATE=", "SEED=", "SHRINK=no")
 	var out bytes.Buffer
 	run.Stdout, run.Stderr = &out, &out
 	err := run.Run()

@@ -22,7 +22,7 @@ type simRow = map[string]any
 var tracked = map[string][]string{
 	"enterprises":    {"name", "phone", "contact", "grid", "employees", "address", "uscc", "special_groups", "borrowing"},
 	"visits":         {"enterprise", "notes", "photo_count", "handbook_left", "place"},
-	"demands":        {"enterprise", "visit", "grid", "harbour", "applicant", "amount", "term", "special_group", "guarantee_wanted"},
+	"demands":        {"enterprise", "visit", "grid", "harbour", "applicant", "amount", "term", "special_group", "guarantee_wanted", "renewed_loan"},
 	"demand_matches": {"demand", "bank"},
 	"demand_events":  {"demand", "match", "kind", "note"},
 	"loans":          {"bank", "harbour", "enterprise", "demand", "rate"},
@@ -41,7 +41,7 @@ var sensitive = map[string][]string{
 }
 
 // relations are the fields that name another record.
-var relations = map[string]string{"enterprise": "enterprises", "grid": "grids", "visit": "visits", "demand": "demands", "bank": "banks", "match": "demand_matches"}
+var relations = map[string]string{"enterprise": "enterprises", "grid": "grids", "visit": "visits", "demand": "demands", "bank": "banks", "match": "demand_matches", "renewed_loan": "loans"}
 
 // simSettled is what became of a mutation, as the server told it first (or last, when it had waited).
 type simSettled struct {
@@ -49,6 +49,8 @@ type simSettled struct {
 	user   string
 	status Status
 	result Result
+	// dropped: an administrator said that it will never be done.
+	dropped bool
 }
 
 // simDelivery is a mutation and the circumstances of its arrival.
@@ -59,6 +61,8 @@ type simDelivery struct {
 	m            Mutation
 	raw          json.RawMessage
 	waitsFor     string
+	replayed     bool // an administrator has it done after all
+	anyScope     bool // and vouches for it
 	resends      bool // it came while phones sent again after a restore
 	place        int  // among those that wait; 0: it has just come
 }
@@ -74,8 +78,9 @@ type simModel struct {
 	places     int
 	users      map[string]string // by device
 	past       []simInterval
-	rejections map[string]int    // bodies kept, by mutation id and canonical body
-	conflicts  map[string]simRow // expected sync_conflicts by "mutation/field"
+	refused    map[string]*simDelivery // by mutation id: what an administrator may do after all
+	rejections map[string]int          // bodies kept, by mutation id and canonical body
+	conflicts  map[string]simRow       // expected sync_conflicts by "mutation/field"
 	photos     map[string]Status
 	made       map[string]string     // the device that created a record
 	writers    map[string]string     // the mutation that wrote a field last, by "collection/id/field"
@@ -91,7 +96,7 @@ type simTouch struct {
 }
 
 func newSimModel() *simModel {
-	m := &simModel{rows: map[string]simRow{}, gone: map[string]bool{}, ledger: map[string]*simSettled{}, rejections: map[string]int{}, conflicts: map[string]simRow{}, photos: map[string]Status{}, touches: map[string][]simTouch{}, made: map[string]string{}, writers: map[string]string{}, rewritten: map[string]int64{}, users: map[string]string{}}
+	m := &simModel{rows: map[string]simRow{}, gone: map[string]bool{}, ledger: map[string]*simSettled{}, refused: map[string]*simDelivery{}, rejections: map[string]int{}, conflicts: map[string]simRow{}, photos: map[string]Status{}, touches: map[string][]simTouch{}, made: map[string]string{}, writers: map[string]string{}, rewritten: map[string]int64{}, users: map[string]string{}}
 	for _, r := range simDistrict() {
 		m.put(r.collection, r.id, r.values)
 	}
@@ -115,6 +120,7 @@ func (m *simModel) clone() *simModel {
 		c.waits = append(c.waits, &copied)
 	}
 	c.past = slices.Clone(m.past)
+	c.refused = maps.Clone(m.refused)
 	c.touches, c.made, c.writers, c.rewritten = maps.Clone(m.touches), maps.Clone(m.made), maps.Clone(m.writers), maps.Clone(m.rewritten)
 	c.rejections, c.conflicts, c.photos = maps.Clone(m.rejections), maps.Clone(m.conflicts), maps.Clone(m.photos)
 	return &c
@@ -345,7 +351,7 @@ func (m *simModel) at(subject, field, present, t, grace string) string {
 // mayWrite: user and record share a scope now, or shared one at the time of capture that ended at most 30 days before receipt.
 func (m *simModel) mayWrite(d *simDelivery, collection, id string, r simRow, captured, now time.Time) bool {
 	user := simUserID(d.user)
-	if overlaps(m.userScopes(user, hooks.Stored(now)), m.recordScopes(collection, id, r)) {
+	if d.anyScope || overlaps(m.userScopes(user, hooks.Stored(now)), m.recordScopes(collection, id, r)) {
 		return true
 	}
 	t, grace := hooks.Stored(captured), hooks.Stored(d.received.Add(-30*24*time.Hour))
@@ -414,7 +420,7 @@ func (m *simModel) judge(d *simDelivery, now time.Time) *simVerdict {
 	if captured = captured.Add(-d.skew); captured.After(d.received) {
 		captured = d.received
 	}
-	if old := m.ledger[d.m.Replaces]; old != nil && (old.status == Applied || old.status == Conflict) {
+	if old := m.ledger[d.m.Replaces]; old != nil && (old.status == Applied || old.status == Conflict || old.dropped) {
 		v.reasons = append(v.reasons, "already_settled")
 	}
 	key, role := d.m.Collection+"/"+d.m.Record, m.field("users", simUserID(d.user), "role")
@@ -699,6 +705,7 @@ func (w *simWorld) settle(d *simDelivery, got Result) {
 		return
 	case Rejected:
 		w.rejections[d.m.ID+"\n"+canonicalJSON(d.raw)]++
+		w.refused[d.m.ID] = d
 	case Applied, Conflict:
 		switch {
 		case v.exists:
@@ -729,8 +736,8 @@ func (w *simWorld) settle(d *simDelivery, got Result) {
 		w.judgeConflicts(d, v, got)
 	}
 	w.waits = slices.DeleteFunc(w.waits, func(x *simDelivery) bool { return x.m.ID == d.m.ID })
-	if got.Status == Applied && d.m.Op == "create" && d.place == 0 {
-		w.release(d.m.Record)
+	if got.Status == Applied && d.m.Op == "create" && (d.place == 0 || d.replayed) {
+		w.release(d)
 	}
 }
 
@@ -769,13 +776,32 @@ func (w *simWorld) touched(key string) {
 	w.touches[key] = append(w.touches[key], simTouch{"", rev})
 }
 
+// drop follows an administrator who says that a record will never come: what waits for it waits no longer.
+func (w *simWorld) drop(record string) {
+	for queue := []string{record}; len(queue) > 0; queue = queue[1:] {
+		for _, d := range slices.Clone(w.waits) {
+			if d.waitsFor == queue[0] {
+				w.giveUp(d)
+				if d.m.Op == "create" {
+					queue = append(queue, d.m.Record)
+				}
+			}
+		}
+	}
+}
+
+func (w *simWorld) giveUp(d *simDelivery) {
+	w.ledger[d.m.ID].status = Rejected
+	w.rejections[d.m.ID+"\n"+canonicalJSON(d.raw)]++
+	w.refused[d.m.ID] = d
+	w.waits = slices.DeleteFunc(w.waits, func(x *simDelivery) bool { return x == d })
+}
+
 // expire follows the 30 days' end of what waits.
 func (w *simWorld) expire() {
 	for _, d := range slices.Clone(w.waits) {
 		if w.time.Sub(d.received) >= 30*24*time.Hour {
-			w.ledger[d.m.ID].status = Rejected
-			w.rejections[d.m.ID+"\n"+canonicalJSON(d.raw)]++
-			w.waits = slices.DeleteFunc(w.waits, func(x *simDelivery) bool { return x == d })
+			w.giveUp(d)
 		}
 	}
 }
@@ -800,8 +826,8 @@ func (w *simWorld) judgeConflicts(d *simDelivery, v *simVerdict, got Result) {
 }
 
 // release follows what waited for a record that has come, in the order in which it was received.
-func (w *simWorld) release(record string) {
-	queue := []string{record}
+func (w *simWorld) release(cause *simDelivery) {
+	queue := []string{cause.m.Record}
 	for len(queue) > 0 {
 		for _, d := range slices.Clone(w.waits) {
 			if d.waitsFor != queue[0] {
@@ -812,6 +838,7 @@ func (w *simWorld) release(record string) {
 				w.fail(1, "the ledger has no line for %s: %v", d.m.ID, err)
 			}
 			d.resends = w.resends(w.time)
+			d.anyScope = cause.anyScope && d.user == cause.user // it belongs to what was vouched for
 			var got Result
 			if err := json.Unmarshal([]byte(raw), &got); err != nil {
 				w.fail(1, "the ledger's line for %s: %v", d.m.ID, err)

@@ -276,14 +276,14 @@ func (p *simPhone) pull(how simFate, at, limit, pages int) {
 		if status != http.StatusOK {
 			p.w.fail(2, "%s: a pull is answered %d %s", p.name, status, raw)
 		}
-		if more := p.pulled(asked, raw, begun); !more {
+		if more := p.pulled(asked, raw, begun, true); !more {
 			return
 		}
 	}
 }
 
-// pulled stores a page with its cursor, in one step; an answer to a cursor that is no longer its own is dropped.
-func (p *simPhone) pulled(asked *string, raw []byte, begun int) (more bool) {
+// pulled stores a page with its cursor, in one step (fresh: nothing has happened since it was made); an answer to a cursor that is no longer its own is dropped.
+func (p *simPhone) pulled(asked *string, raw []byte, begun int, fresh bool) (more bool) {
 	if (asked == nil) != (p.cursor == nil) || asked != nil && *asked != *p.cursor {
 		return false
 	}
@@ -329,12 +329,12 @@ func (p *simPhone) pulled(asked *string, raw []byte, begun int) (more bool) {
 			delete(p.own, key)
 		}
 	}
-	p.whole(&resp)
+	p.whole(&resp, fresh)
 	return false
 }
 
 // whole: a phone that has pulled everything holds exactly what its user may see, as the digest says.
-func (p *simPhone) whole(resp *PullResponse) {
+func (p *simPhone) whole(resp *PullResponse, fresh bool) {
 	w := p.w
 	got := map[string]CollectionDigest{}
 	for key, h := range p.has {
@@ -349,7 +349,7 @@ func (p *simPhone) whole(resp *PullResponse) {
 			w.fail(2, "%s, %s: holds %+v, the digest says %+v (given: %t)", p.name, h.Collection, got[h.Collection], want, given)
 		}
 	}
-	if resp.ServerTime != hooks.Stored(w.time) {
+	if !fresh {
 		return // an answer that was long on its way
 	}
 	for key := range w.rows {

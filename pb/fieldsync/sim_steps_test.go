@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pocketbase/pocketbase/core"
+
 	"gangwan/hooks"
 )
 
@@ -94,6 +96,7 @@ func init() {
 		"match":      {3, func(d *simDice) string { return d.phone("counter") + " " + d.number() + " " + d.number() }, newMatch},
 		"event":      {5, (*simDice).anybody, newEvent},
 		"loan":       {2, (*simDice).desk, newLoan},
+		"renew":      {4, func(d *simDice) string { return d.phone("counter") + " " + d.number() + " " + d.number() }, renew},
 		"photo":      {4, (*simDice).field, newPhoto},
 		"edit":       {18, (*simDice).anybody, edit},
 		"bad":        {3, (*simDice).anybody, badMutation},
@@ -199,6 +202,7 @@ func init() {
 				w.remove(key, w.sqlNow())
 			}
 		}},
+		"decide": {4, (*simDice).numbers, decide},
 		"device": {1, (*simDice).anybody, deviceState},
 		// The machine room.
 		"chores": {3, (*simDice).none, func(w *simWorld, _ *simArgs) {
@@ -321,6 +325,29 @@ func newLoan(w *simWorld, a *simArgs) {
 		data["demand"] = demand
 	}
 	p.capture("loans", data)
+}
+
+// renew says which loan a demand is to renew: one that may still be on its bank's desk, or may never come.
+func renew(w *simWorld, a *simArgs) {
+	p := a.phone()
+	demand, ok := nth(p.shown("demands"), a.int())
+	if !ok {
+		return
+	}
+	n := a.int()
+	loans := p.shown("loans")
+	for _, other := range w.phones {
+		for _, e := range other.outbox {
+			if e.collection == "loans" {
+				loans = append(loans, e.record)
+			}
+		}
+	}
+	loan, ok := nth(loans, n)
+	if !ok || n%8 == 0 {
+		loan = w.id(w.time)
+	}
+	p.change("demands", demand, simRow{"renewed_loan": loan})
 }
 
 func newPhoto(w *simWorld, a *simArgs) {
@@ -519,7 +546,7 @@ func delayedArrives(w *simWorld, a *simArgs) {
 	n := a.int()
 	if answer, ok := nth(p.delayed, n); ok {
 		p.delayed = slices.Delete(p.delayed, n%len(p.delayed), n%len(p.delayed)+1)
-		p.pulled(answer.asked, answer.raw, p.pulls)
+		p.pulled(answer.asked, answer.raw, p.pulls, false)
 	}
 }
 
@@ -586,6 +613,84 @@ func transfer(w *simWorld, a *simArgs) {
 	case 4:
 		w.console("users/"+simUserID("counter"), simRow{"role": []string{"harbour_staff", "harbour_head", "grid_worker"}[a.int()%3]})
 	}
+}
+
+// decide is an administrator's word on something that a push could not take: do it after all, drop it, or choose a value.
+func decide(w *simWorld, a *simArgs) {
+	n, choice := a.int(), a.int()
+	if choice%3 == 0 {
+		decideConflict(w, n, choice%2 == 0)
+		return
+	}
+	open, err := w.server.app.FindRecordsByFilter("sync_rejections", "status = 'open'", "mutation_id, id", 0, 0)
+	w.must(err)
+	r, ok := nth(open, n)
+	if !ok {
+		return
+	}
+	d := w.refused[r.GetString("mutation_id")]
+	known := w.ledger[r.GetString("mutation_id")]
+	if d == nil || known == nil || known.status != Rejected || canonicalJSON([]byte(r.GetString("mutation"))) != canonicalJSON(d.raw) {
+		return // an id used twice: which of its bodies is meant is the resolutions' own tests' business
+	}
+	r.Set("note", "核实")
+	if choice%3 == 1 {
+		r.Set("resolution", "drop")
+		w.must(w.server.app.Save(r))
+		known.dropped = true
+		coming := slices.ContainsFunc(open, func(x *core.Record) bool {
+			other := w.refused[x.GetString("mutation_id")]
+			return x.Id != r.Id && x.GetString("record") == d.m.Record && (other == nil || other.m.Op == "create")
+		}) || slices.ContainsFunc(w.waits, func(x *simDelivery) bool { return x.m.Op == "create" && x.m.Record == d.m.Record })
+		if d.m.Op == "create" && !coming && !w.has(d.m.Collection, d.m.Record) {
+			w.drop(d.m.Record)
+		}
+		w.tally["dropped"]++
+		return
+	}
+	r.Set("resolution", "replay")
+	r.Set("override_scope", choice%2 == 0)
+	if w.server.app.Save(r) != nil {
+		w.tally["replay refused"]++
+		return
+	}
+	w.tally["replayed"]++
+	var raw string
+	w.must(w.server.app.DB().NewQuery(`SELECT result FROM sync_mutations WHERE id = '` + d.m.ID + `'`).Row(&raw))
+	var got Result
+	w.parse([]byte(raw), &got)
+	again := *d
+	again.m.Replaces = "" // what it was to replace was closed when it came
+	again.anyScope = choice%2 == 0
+	again.place, again.replayed, again.resends = 1, true, again.resends || w.resends(w.time)
+	w.settle(&again, got)
+}
+
+func decideConflict(w *simWorld, n int, ours bool) {
+	open, err := w.server.app.FindRecordsByFilter("sync_conflicts", "status = 'open' && field != '_'", "mutation_id, field", 0, 0)
+	w.must(err)
+	r, ok := nth(open, n)
+	if !ok {
+		return
+	}
+	key, field := r.GetString("collection")+"/"+r.GetString("record"), r.GetString("field")
+	if r.Set("resolution", "take_theirs"); ours {
+		r.Set("resolution", "take_ours")
+	}
+	if w.server.app.Save(r) != nil {
+		w.tally["take_ours refused"]++
+		return // the value is another by now, or a rule forbids it
+	}
+	w.tally[r.GetString("resolution")]++
+	if !ours {
+		return
+	}
+	if w.rows[key] == nil {
+		w.fail(1, "a conflict over %s was decided, and there is no such record", key)
+	}
+	var yours any
+	w.parse([]byte(r.GetString("yours")), &yours)
+	w.office(key, simRow{field: yours}, hooks.Stored(w.time))
 }
 
 func deviceState(w *simWorld, a *simArgs) {

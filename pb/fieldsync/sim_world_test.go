@@ -219,11 +219,16 @@ func (w *simWorld) console(key string, values simRow) {
 		r.Set(k, v)
 	}
 	w.must(w.server.app.Save(r))
+	w.office(key, values, hooks.Stored(w.time))
+}
+
+// office notes what the office changed.
+func (w *simWorld) office(key string, values simRow, at string) {
 	before := maps.Clone(w.rows[key])
-	w.change(key, values, hooks.Stored(w.time))
+	w.change(key, values, at)
 	w.touched(key)
 	for field := range values {
-		w.writers[key+"/"+field] = w.office()
+		w.writers[key+"/"+field] = w.officer()
 		if w.resends(w.time) && !reflect.DeepEqual(before[field], w.rows[key][field]) {
 			w.rewritten[key+"/"+field] = afterRestore
 		}
@@ -266,12 +271,12 @@ func (w *simWorld) sql(key string, values simRow) {
 	w.change(key, values, w.sqlNow())
 	w.touched(key)
 	for field := range values {
-		w.writers[key+"/"+field] = w.office()
+		w.writers[key+"/"+field] = w.officer()
 	}
 }
 
-// office is the writer of a change that no phone made.
-func (w *simWorld) office() string {
+// officer is the writer of a change that no phone made.
+func (w *simWorld) officer() string {
 	w.n++
 	return fmt.Sprintf("office %08d", w.n)
 }
@@ -338,7 +343,7 @@ func (w *simWorld) putBack(announced bool) {
 	}
 	w.must(os.WriteFile(filepath.Join(w.server.dir, "data.db"), raw, 0o600))
 	w.must(w.server.start())
-	w.lost, w.simModel, w.lastOffice = w.simModel, w.backup.model.clone(), w.office()
+	w.lost, w.simModel, w.lastOffice = w.simModel, w.backup.model.clone(), w.officer()
 	w.times++
 	if announced {
 		_, err := NewEpoch(w.server.app, w.time)
@@ -372,7 +377,11 @@ func (w *simWorld) quiet() {
 	w.time = w.time.Add(100 * time.Hour) // the last boundaries pass by the clock alone
 	for round := 0; ; round++ {
 		busy := false
-		for _, p := range w.phones {
+		order := slices.Clone(w.phones)
+		if w.n%2 == 0 { // who comes first is chance
+			slices.Reverse(order)
+		}
+		for _, p := range order {
 			if !p.returns() || !p.used {
 				continue
 			}
