@@ -20,6 +20,9 @@ type job struct {
 // groupSize bounds how many mutations share a commit, so that the console's own writes get their turn between groups.
 const groupSize = 2000
 
+// pushesAtOnce is how many pushes are taken apart, or wait for the writer so, at one time.
+const pushesAtOnce = 16
+
 // write queues a job and waits until its group is committed. The writer owns the write connection only while a group runs.
 func (s *Server) write(size int, run func(tx core.App) error) error {
 	j := &job{run: run, done: make(chan error, 1), size: size}

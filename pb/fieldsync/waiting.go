@@ -84,7 +84,7 @@ func (a *applier) release(record string) error {
 		}
 		queue = queue[1:]
 		for _, row := range rows {
-			user, err := a.tx.FindRecordById("users", row.User)
+			user, err := userOf(a.tx, row.User)
 			if err != nil {
 				return err
 			}
@@ -121,6 +121,20 @@ func (a *applier) keepDeferred(m Mutation, raw json.RawMessage, waitsFor string)
 		Bind(dbx.Params{"mutation": m.ID, "user": a.user.Id, "device": a.device, "record": m.Record, "waits": waitsFor, "body": string(raw),
 			"skew": a.skew.Milliseconds(), "at": hooks.Stored(a.received)}).Execute()
 	return err
+}
+
+// userOf finds a sender; one whose account was deleted meanwhile counts as somebody without a post, so that what he sent is refused
+// and kept, and holds up nobody.
+func userOf(tx core.App, id string) (*core.Record, error) {
+	user, err := tx.FindRecordById("users", id)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return user, err
+	}
+	users, err := tx.FindCachedCollectionByNameOrId("users")
+	if err != nil {
+		return nil, err
+	}
+	return core.NewRecord(users), nil
 }
 
 // settleWaiting ends the waiting of a mutation: from now on the ledger answers with its result.
@@ -213,7 +227,7 @@ func (a *applier) giveUp(id string) (Mutation, error) {
 	} else if err != nil {
 		return m, err
 	}
-	user, err := a.tx.FindRecordById("users", row.User)
+	user, err := userOf(a.tx, row.User)
 	if err != nil {
 		return m, err
 	}
