@@ -7,6 +7,8 @@ export default defineConfig({
   test: {
     projects: [
       { resolve, test: { name: 'unit', environment: 'node', include: ['src/**/*.test.ts'] } },
+      // The sync client against the real server, without a browser.
+      { resolve, test: { name: 'server', environment: 'node', include: ['src/**/*.real.ts'], testTimeout: 120_000, hookTimeout: 120_000 } },
       // One server and one browser at a time: the end-to-end stories share the machine's two cores.
       {
         resolve,

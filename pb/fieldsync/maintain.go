@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/pocketbase/pocketbase/core"
 )
 
 // chore is work that nobody's call does. Those that write go through s.write in small steps.
@@ -49,6 +51,9 @@ func (s *Server) maintain(ctx context.Context) error {
 	}
 	return errors.Join(failed...)
 }
+
+// Maintain runs the background's due chores once, for an app that serves. It returns what failed, joined.
+func Maintain(ctx context.Context, app core.App) error { return serverOf(app).maintain(ctx) }
 
 // runMaintenance wakes once a minute of real time until the server stops.
 func (s *Server) runMaintenance(ctx context.Context) {

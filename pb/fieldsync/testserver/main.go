@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -169,6 +170,7 @@ var hands = map[string]func(*server, request) (any, error){
 	"/test/user":    (*server).user,
 	"/test/backup":  (*server).backup,
 	"/test/restore": (*server).restore,
+	"/test/compact": (*server).compact,
 }
 
 func (s *server) setClock(asked request) (any, error) {
@@ -193,7 +195,8 @@ func (s *server) save(asked request) (any, error) {
 	for name, v := range asked.Values {
 		r.Set(name, v)
 	}
-	return map[string]string{"id": r.Id}, s.app.Save(r)
+	err = s.app.Save(r)
+	return map[string]string{"id": r.Id}, err
 }
 
 func (s *server) erase(asked request) (any, error) {
@@ -288,22 +291,11 @@ func (s *server) restore(asked request) (any, error) {
 	if err := s.open(); err != nil || asked.Silent {
 		return map[string]bool{"done": true}, err
 	}
-	epoch, err := newEpoch(s.app, s.now())
+	epoch, err := fieldsync.NewEpoch(s.app, s.now())
 	return map[string]string{"epoch": epoch}, err
 }
 
-func newEpoch(app core.App, now time.Time) (epoch string, err error) {
-	err = app.RunInTransaction(func(tx core.App) error {
-		for _, q := range []string{
-			`INSERT OR REPLACE INTO sync_state (key, value) VALUES ('epoch', lower(hex(randomblob(8)))),
-				('epoch_seq', (SELECT COALESCE(max(seq), 0) FROM sync_feed)), ('epoch_at', {:at})`,
-			`DELETE FROM sync_rewritten`,
-		} {
-			if _, err := tx.DB().NewQuery(q).Bind(dbx.Params{"at": hooks.Stored(now)}).Execute(); err != nil {
-				return err
-			}
-		}
-		return tx.DB().NewQuery(`SELECT value FROM sync_state WHERE key = 'epoch'`).Row(&epoch)
-	})
-	return epoch, err
+// compact has the chores of the background done that are due by the clock, compaction among them.
+func (s *server) compact(request) (any, error) {
+	return map[string]bool{"done": true}, fieldsync.Maintain(context.Background(), s.app)
 }

@@ -92,7 +92,7 @@ export interface Meta {
     round: number
     /** The pull under way is a full download. */
     full: boolean
-    /** Records were held at the last page: an empty table beside a cursor then means eviction. */
+    /** Records were held when the last page was stored: an empty table beside a cursor then means eviction. */
     some: boolean
   }
   last: { success_at: string; error: { code: string; message: string; at: string } | null }

@@ -36,7 +36,9 @@ export class Pictures {
     const { db } = this
     const at = await db.read('resend')
     if (!at?.pictures) return
-    const kept = await db.pictures.where('state').anyOf('kept', 'sent').toArray(), device = await db.read('device')
+    const takenBack = new Set((await db.kept.filter(k => k.op === 'delete' && k.status === 'applied').toArray()).map(k => `${k.collection}/${k.record}`))
+    const kept = await db.pictures.where('state').anyOf('kept', 'sent').and(p => !takenBack.has(p.field ? `${p.collection}/${p.record}` : `photos/${p.id}`)).toArray()
+    const device = await db.read('device')
     for (let i = 0; i < kept.length; i += askedAtOnce) {
       const asked = kept.slice(i, i + askedAtOnce)
       const { missing } = await this.wire.post('/api/sync/attachments/missing', token, { device, ids: asked.map(p => p.id) }, missingAnswer)

@@ -1,6 +1,6 @@
 import Dexie from 'dexie'
 import { settleDecided } from './decisions'
-import { refsOf, type Database, type RecordRow } from './database'
+import { refsOf, type Database, type Meta, type RecordRow } from './database'
 import type { Env } from './env'
 import { fnv1a, stored } from './ids'
 import { roomy } from './keep'
@@ -42,6 +42,10 @@ export class Pull {
     return roomy(db, () => db.transaction('rw', [db.records, db.outbox, db.kept, db.pictures, db.bytes, db.conflicts, db.decisions, db.meta], async () => {
       const at = await db.read('pull')
       if (asked !== at.cursor) return false // an answer to a cursor no longer ours
+      if (await this.thrownAway(at)) {
+        await db.write('pull', { ...at, cursor: null })
+        return false
+      }
       if (page.reset || asked === null) Object.assign(at, { full: true, round: at.round + 1 })
       const ids = page.changes.map(c => c.op === 'upsert' ? c.record.id : c.id)
       const rows = new Map<string, RecordRow | null>()
@@ -61,11 +65,12 @@ export class Pull {
       at.cursor = page.cursor
       if (!page.more) {
         if (at.full) await db.records.where('round').below(at.round).delete() // what the full download did not bring
-        Object.assign(at, { full: false, under_way: false, some: await db.records.limit(1).count() > 0 })
+        Object.assign(at, { full: false, under_way: false })
         await db.outbox.where('[state+order]').between(['answered', Dexie.minKey], ['answered', Dexie.maxKey]).and(e => e.after < at.pulls).delete()
         await this.sweepPictures()
         await settleDecided(db, stored(this.env.now()))
       }
+      at.some = await db.records.limit(1).count() > 0
       await db.write('pull', at)
       return !page.more
     }))
@@ -88,10 +93,13 @@ export class Pull {
 
   /** Notices that the browser threw the records away and starts again; returns whether it was so. */
   async evicted(): Promise<boolean> {
-    const { cursor, some } = await this.db.read('pull')
-    if (cursor === null || !some || await this.db.records.limit(1).count()) return false
+    if (!await this.thrownAway(await this.db.read('pull'))) return false
     await this.restart()
     return true
+  }
+
+  private async thrownAway({ cursor, some }: Meta['pull']): Promise<boolean> {
+    return cursor !== null && some && !await this.db.records.limit(1).count()
   }
 
   /** Pulls and compares digests; a difference starts a full download. Returns whether the device was equal. */

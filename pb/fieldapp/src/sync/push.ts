@@ -1,4 +1,4 @@
-import type { Clocks, Database, Entry, Kept, Work } from './database'
+import type { Clocks, Database, Kept, Meta, Work } from './database'
 import type { Env } from './env'
 import { CallError, sentence } from './errors'
 import { stored } from './ids'
@@ -10,6 +10,9 @@ const frame = 4096
 
 /** What goes over the wire beside a mutation that is sent again after a restore, in bytes. */
 const beside = 128
+
+/** What goes in one push, and the life of the server's database that it was made for: read together, so that in another life it is refused. */
+interface Batch { work: Work[]; epoch: string; above: number }
 
 /** Sends the outbox: one push in flight, in order, the unanswered one first and unchanged. */
 export class Push {
@@ -44,19 +47,27 @@ export class Push {
     const { db } = this
     for (let at; (at = await db.read('resend')) && !at.pictures;) {
       const batch = await this.unsure(at.above)
-      if (!batch.length) await db.write('resend', { ...at, pictures: true })
+      if (!batch.work.length) await this.noteAgain(batch, { above: at.above, pictures: true })
       else await this.send(token, batch, true)
     }
   }
 
+  /** Notes how far a restored server is up to date, unless another tab got further or it was restored once more. */
+  private async noteAgain(batch: Batch, now: Meta['resend']): Promise<void> {
+    const { db } = this
+    await db.transaction('rw', db.meta, async () => {
+      if ((await db.read('server')).epoch === batch.epoch && (await db.read('resend'))?.above === batch.above) await db.write('resend', now)
+    })
+  }
+
   /** What the restored server may lack, upwards from a place. */
-  private async unsure(above: number): Promise<Work[]> {
+  private async unsure(above: number): Promise<Batch> {
     const { db } = this
     return db.transaction('r', [db.kept, db.outbox, db.meta], async () => {
-      const { limits } = await db.read('server')
+      const { limits, epoch } = await db.read('server')
       const [kept, own] = await Promise.all([db.kept.where('order').above(above).limit(limits.push_mutations).toArray(),
         db.outbox.where('order').above(above).and(e => e.state !== 'answered').limit(limits.push_mutations).toArray()])
-      return this.fitting([...kept, ...own].sort((a, b) => a.order - b.order), limits, beside)
+      return { work: this.fitting([...kept, ...own].sort((a, b) => a.order - b.order), limits, beside), epoch, above }
     })
   }
 
@@ -71,14 +82,14 @@ export class Push {
 
   /** Sends one batch and settles its answer; returns the order number of its last mutation, 0 when there was nothing to send. */
   private async once(token: string, state: 'queued' | 'waiting', above = 0): Promise<number> {
-    const flight = await this.takeOff(state, above)
-    if (!flight.length) return 0
-    return await this.send(token, flight, false) ? flight[flight.length - 1].order : above || -1
+    const batch = await this.takeOff(state, above)
+    if (!batch.work.length) return 0
+    return await this.send(token, batch, false) ? batch.work[batch.work.length - 1].order : above || -1
   }
 
   /** Sends a batch and settles its answer; false: it was too large, the next is smaller. */
-  private async send(token: string, flight: Work[], again: boolean): Promise<boolean> {
-    const { epoch } = await this.db.read('server')
+  private async send(token: string, batch: Batch, again: boolean): Promise<boolean> {
+    const { work: flight, epoch } = batch
     const sent_at = stored(this.env.now())
     const head = JSON.stringify({ protocol, device: await this.db.read('device'), epoch: epoch || undefined, sent_at, pending: await this.db.inState('queued').count() })
     let answer
@@ -90,26 +101,27 @@ export class Push {
       // would stop all others for ever.
       this.largest = Math.max(1, Math.floor(flight.length / 2))
       if (flight.length > 1) await this.db.write('flight', [])
-      else await this.settle(flight, [{ id: flight[0].mutation, status: 'rejected', errors: { _: { code: 'too_large', message: sentence('too_large') } } }], again)
+      else await this.settle(batch, [{ id: flight[0].mutation, status: 'rejected', errors: { _: { code: 'too_large', message: sentence('too_large') } } }], again)
       return flight.length === 1
     }
     if (answer.results.length !== flight.length || answer.results.some((r, i) => r.id !== flight[i].mutation)) throw new CallError('bad_answer', 0)
-    await this.settle(flight, answer.results, again, { sent_at, server_time: stored(new Date(answer.server_time.replace(' ', 'T'))) })
+    await this.settle(batch, answer.results, again, { sent_at, server_time: stored(new Date(answer.server_time.replace(' ', 'T'))) })
     await this.answered(answer.server_time, answer.epoch)
     return true
   }
 
   /** The batch to send, noted before it goes: after a kill the same goes again. */
-  private takeOff(state: 'queued' | 'waiting', above: number): Promise<Entry[]> {
+  private takeOff(state: 'queued' | 'waiting', above: number): Promise<Batch> {
     const { db } = this
     return db.transaction('rw', [db.outbox, db.meta], async () => {
-      const noted = await db.read('flight')
+      // Another tab met a restored server: first things first.
+      if ((await db.read('resend'))?.pictures === false) throw new CallError('epoch_changed', 409)
+      const noted = await db.read('flight'), { limits, epoch } = await db.read('server')
       const unanswered = (await db.outbox.where('mutation').anyOf(noted).sortBy('order')).filter(e => e.state === 'queued' || e.state === 'waiting')
-      if (unanswered.length) return unanswered
-      const { limits } = await db.read('server')
+      if (unanswered.length) return { work: unanswered, epoch, above }
       const batch = this.fitting(await db.outbox.where('[state+order]').between([state, above], [state, Infinity], false).limit(limits.push_mutations).toArray(), limits, 0)
       if (batch.length) await db.write('flight', batch.map(e => e.mutation))
-      return batch
+      return { work: batch, epoch, above }
     })
   }
 
@@ -117,8 +129,8 @@ export class Push {
    * Notes what became of each mutation, and that the batch is answered, all in one transaction. An entry that is gone or settled already
    * (by another tab, or mended meanwhile) is let alone.
    */
-  private settle(flight: Work[], results: Result[], again: boolean, clocks?: Clocks): Promise<void> {
-    const { db } = this
+  private settle(batch: Batch, results: Result[], again: boolean, clocks?: Clocks): Promise<void> {
+    const { db } = this, flight = batch.work
     return roomy(db, () => db.transaction('rw', [db.outbox, db.kept, db.conflicts, db.meta], async () => {
       const { pulls } = await db.read('pull')
       for (const [i, r] of results.entries()) {
@@ -150,8 +162,7 @@ export class Push {
         }
       }
       await db.write('flight', [])
-      const at = again ? await db.read('resend') : null
-      if (at) await db.write('resend', { ...at, above: flight[flight.length - 1].order })
+      if (again) await this.noteAgain(batch, { above: flight[flight.length - 1].order, pictures: false })
     }))
   }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Status } from '@/sync/contract'
-import { adviceOn, errorWords, pictureWords, progressWords, skewWords, valueWords, waitingWords } from './words'
+import { adviceOn, conflictWord, decisionWords, errorWords, pictureWords, progressWords, skewWords, valueWords, waitingWords } from './words'
 
 const now = new Date('2026-11-23T04:00:00Z')
 const status = (more: Partial<Status> = {}): Status => ({
@@ -48,4 +48,10 @@ test('a refusal names the field by its label, and says what to do where no field
     .toEqual(['金额（元）：请填写金额', '这条记录不在你负责的范围内'])
   expect(adviceOn({ to_stage: { code: 'stage_not_allowed', message: '' } })).toContain('放弃')
   expect(adviceOn({ amount: { code: 'amount_needed', message: '' } })).toBe('')
+})
+
+test('what the office decided is said with its reason', () => {
+  expect(decisionWords({ resolution: 'drop', note: '重复走访' })).toBe('已作废：重复走访')
+  expect(['replay', 'take_theirs', 'take_ours', ''].map(resolution => decisionWords({ resolution, note: '' }))).toEqual(['已由管理员补录', '采用对方值', '采用上报值', '管理员已处理'])
+  expect([conflictWord('visits', '_'), conflictWord('visits', 'outcome')]).toEqual(['没有删除：别人改过这条记录', '走访结果'])
 })

@@ -2,7 +2,7 @@
 import { forms, type Form } from '../../forms/generated'
 import { at, day, labelOf, when, wordOf, yuan } from '../../forms/words'
 import { skewWord } from '../account/skew'
-import type { FieldError, Status } from '@/sync/contract'
+import type { Decision, FieldError, Status } from '@/sync/contract'
 
 const minute = 60_000
 // Below this a clock is right enough for every rule of the server.
@@ -29,6 +29,7 @@ export function pictureWords(p: Status['pictures']): string {
 /** What goes on now, or when it goes on; '' when nothing is to be done. */
 export function progressWords(s: Status, now: Date): string {
   if (s.elsewhere && s.syncing === '') return '另一个页面正在上报'
+  if (s.syncing === 'resend') return '服务器从备份恢复，正在补报近期的记录'
   if (s.syncing === 'push') return s.pending ? `正在上报，还有 ${s.pending} 条` : '正在上报'
   if (s.syncing === 'pictures') return `正在上传照片，${s.pictures.sent}/${s.pictures.total} 张`
   if (s.syncing === 'pull') return s.downloading ? `正在下载，已收到 ${s.downloading} 条` : '正在下载'
@@ -61,6 +62,17 @@ export function valueWords(collection: string, field: string, value: unknown, na
   return typeof value === 'object' && !Array.isArray(value) ? JSON.stringify(value) : wordOf(collection, field, value)
 }
 
+/** What the office decided about a report, with its reason where it gave one. */
+export function decisionWords(d: Pick<Decision, 'resolution' | 'note'>): string {
+  const word = { replay: '已由管理员补录', drop: '已作废', take_theirs: '采用对方值', take_ours: '采用上报值' }[d.resolution] ?? '管理员已处理'
+  return d.note ? `${word}：${d.note}` : word
+}
+
+/** The field of a conflict; a record that somebody changed before it could be deleted is one too. */
+export function conflictWord(collection: string, field: string): string {
+  return field === '_' ? '没有删除：别人改过这条记录' : labelOf(collection, field)
+}
+
 /** The reasons of a refusal in words, each with the field it concerns. */
 export function errorWords(collection: string, errors: Record<string, FieldError>): string[] {
   return Object.entries(errors).map(([field, e]) => (field === '_' ? e.message : `${labelOf(collection, field)}：${e.message}`))
@@ -73,6 +85,7 @@ export function adviceOn(errors: Record<string, FieldError>): string {
   if (has('stage_not_allowed', 'match_open', 'approval_needed')) return '这条需求已经进入别的阶段。请先看需求现状；如果这一步不再需要，请放弃这条上报。'
   if (has('out_of_scope', 'bank_not_own', 'role_not_allowed')) return '它不在你现在负责的范围内。请联系管理员或现在的负责人；不再需要时可以放弃。'
   if (has('record_exists', 'already_settled')) return '服务器上已有这条记录，通常可以放弃这条上报。'
+  if (has('record_referenced')) return '别的记录引用了它，不能删除；请放弃这次删除。'
   if (has('record_gone', 'parent_missing', 'record_unknown')) return '它所属的记录已不在服务器上，请联系管理员；不再需要时可以放弃。'
   return ''
 }

@@ -1,4 +1,7 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Fields } from '../contract'
 import type { Env } from '../env'
@@ -69,23 +72,27 @@ const synced = ['areas', 'banks', 'harbours', 'grids', 'parameters', 'holidays',
 /** The real server, in a process of its own. */
 export class RealOffice implements Office {
   private made = 0
-  private constructor(private readonly process: ChildProcess, private readonly url: string, private readonly street: string) {}
+  private street = ''
+  private constructor(private readonly process: ChildProcess, private readonly url: string) {}
 
-  /** Starts the server that `go build` made of pb/fieldsync/testserver. */
-  static async start(binary: string): Promise<RealOffice> {
+  /** Builds pb/fieldsync/testserver and starts it. */
+  static async start(): Promise<RealOffice> {
+    const dir = mkdtempSync(join(tmpdir(), 'gangwan-testserver-')), binary = join(dir, 'testserver')
+    execFileSync('go', ['build', '-o', binary, '../fieldsync/testserver'], { cwd: resolve(import.meta.dirname, '../../..') })
     const process = spawn(binary, { stdio: ['pipe', 'pipe', 'inherit'] })
-    const line = await new Promise<string>((resolve, reject) => {
-      createInterface(process.stdout!).once('line', resolve)
+    const line = await new Promise<string>((told, reject) => {
+      createInterface(process.stdout!).once('line', told)
       process.once('exit', code => reject(new Error(`the test server ended with ${code}`)))
     })
-    const office = new RealOffice(process, JSON.parse(line).url, '')
-    const { id } = await office.hand('save', { collection: 'areas', values: { code: '500101001', name: '高笋塘街道', kind: 'street' } })
-    return new RealOffice(process, office.url, id)
+    process.once('exit', () => rmSync(dir, { recursive: true }))
+    const office = new RealOffice(process, JSON.parse(line).url)
+    office.street = (await office.hand('save', { collection: 'areas', values: { code: '500101001', name: '高笋塘街道', kind: 'street' } })).id
+    return office
   }
 
   stop(): Promise<void> {
-    return new Promise(resolve => {
-      this.process.once('exit', () => resolve())
+    return new Promise(done => {
+      this.process.once('exit', () => done())
       this.process.stdin!.end()
     })
   }

@@ -256,7 +256,9 @@ export class Server {
 
   /** The office decides about a refused mutation: takes it in as corrected, or gives it up. */
   decide(mutation: string, resolution: 'replay' | 'drop', correction: Fields = {}): void {
-    const { mutation: m, scope_user } = this.records.get(`sync_rejections/r${mutation}`)!.fields
+    const refused = this.records.get(`sync_rejections/r${mutation}`)?.fields
+    if (refused?.status !== 'open') return // a restore took it away
+    const { mutation: m, scope_user } = refused
     if (resolution === 'replay') {
       const from = { user: scope_user, device: '' }
       this.ledger.get(mutation)!.answer = this.settle({ ...m, data: { ...m.data, ...correction } }, from)
