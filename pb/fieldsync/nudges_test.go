@@ -146,7 +146,7 @@ func TestAMembershipThatEndsByTheClockAloneNudgesWhoLosesIt(t *testing.T) {
 func TestOnlyUsersAreNudgedAndOnlyWhileTheyMayPull(t *testing.T) {
 	d := newDistrict(t)
 	guest := d.listen("", "sync")
-	root := d.save("_superusers", map[string]any{"id": d.users["worker1"].Id, "email": "root@example.com", "password": "password123"})
+	root := d.save("_superusers", map[string]any{"email": "root@example.com", "password": "password123"})
 	token, err := root.NewAuthToken()
 	if err != nil {
 		t.Fatal(err)
