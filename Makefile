@@ -4,7 +4,7 @@ BIN := bin/gangwan
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ARGS ?=
 
-.PHONY: help build app demo test generate oracle bench bench-sync fuzz-sync kill bench-app lint screenshots
+.PHONY: help build app demo test simulate mutants generate oracle bench bench-sync fuzz-sync kill bench-app lint screenshots
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -38,9 +38,10 @@ bench: ## the long runs: pushes, imports, nights, rendering (minutes)
 	go test -run '^$$' -bench . -benchtime 20000x ./pb/registry
 	@$(MAKE) --no-print-directory bench-sync
 
-bench-sync: ## sync beside its rivals, in one table; make bench-sync ARGS=-short for a quick look
+PART ?= .
+bench-sync: ## sync beside its rivals, in one table; PART=push|feed|pull|rush ARGS=-short for a quick look
 	@mkdir -p bin/.tmp
-	TMPDIR=$(CURDIR)/bin/.tmp go test -run '^$$' -bench '^BenchmarkTargets$$' -benchtime 1x -timeout 60m $(ARGS) ./pb/fieldsync
+	TMPDIR=$(CURDIR)/bin/.tmp go test -run '^$$' -bench '^BenchmarkTargets$$/$(PART)' -benchtime 1x -timeout 60m $(ARGS) ./pb/fieldsync
 
 FUZZTIME ?= 5m
 fuzz-sync: ## search for bytes that the sync calls answer wrongly, each target for FUZZTIME (5m)
@@ -49,6 +50,12 @@ fuzz-sync: ## search for bytes that the sync calls answer wrongly, each target f
 
 kill: ## the server killed with -9 twenty times under 200 phones; make kill ARGS='-seed 7'
 	go test ./pb -run TestNothingAcknowledgedIsLostNorDoubledHoweverOftenTheServerIsKilled -count 1 -v -timeout 20m -args -kills 20 -clients 200 $(ARGS)
+
+simulate: ## many simulated histories of phones, network and office: make simulate N=20000 SEED=7
+	SIMULATE=$(or $(N),20000) SEED=$(or $(SEED),1) go test -run '^TestWhateverTheNetwork' -timeout 0 -v ./pb/fieldsync
+
+mutants: ## break sync in every known way: each must be noticed (minutes)
+	MUTANTS=all go test -run '^TestEveryWayToBreakSyncIsNoticed$$' -timeout 0 -v ./pb/fieldsync
 
 bench-app: build pb/fieldapp/node_modules ## how long the app takes to start on a slow phone
 	cd pb/fieldapp && npx vitest run --project bench

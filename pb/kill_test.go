@@ -100,11 +100,11 @@ type killed struct {
 	random *rand.Rand
 	phones []*pusher
 
-	up                            *sync.Cond // guards what follows
-	serving                       bool
-	left, until                   int // kills still to come, answers until the next
-	answers, unanswered, captured int
-	killNow                       chan struct{}
+	up                  *sync.Cond // guards what follows
+	serving             bool
+	left, until         int // kills still to come, answers until the next
+	answers, unanswered int
+	killNow             chan struct{}
 }
 
 // open lets the phones call and draws when the next kill comes: it may come before the first answer.
@@ -288,7 +288,10 @@ func (o *office) openDatabase(dir string) (closed func()) {
 	bind(o.app, func() time.Time { return o.time })
 	o.ok(o.app.Bootstrap())
 	o.ok(o.app.RunAllMigrations())
-	return func() { o.ok(o.app.ResetBootstrapState()) }
+	app := o.app
+	return func() {
+		o.ok(app.OnTerminate().Trigger(&core.TerminateEvent{App: app}, func(e *core.TerminateEvent) error { return e.App.ResetBootstrapState() }))
+	}
 }
 
 // start runs the binary and returns when it says that it listens.

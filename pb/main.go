@@ -70,7 +70,9 @@ func main() {
 		os.Exit(1)
 	}
 	if ops.OpensDatabase(asked) {
-		_ = root.Execute() // the command has noted its failure
+		if err := root.Execute(); err != nil && exitStatus == 0 {
+			fail(err) // before it ran at all
+		}
 		os.Exit(exitStatus)
 	}
 	if err := app.Execute(); err != nil {

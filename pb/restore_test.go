@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -285,6 +286,7 @@ func restoreStory(t *testing.T, seed uint64) {
 	a, b, late := s.carrier("a@example.com", grid, near), s.carrier("b@example.com", grid, near), s.carrier("late@example.com", grid, near)
 	tooLate, never := s.carrier("too.late@example.com", far, shop("二十天")), s.carrier("never@example.com", far, shop("不再回来"))
 	all := []*carrier{a, b, late, tooLate, never}
+	b.Skew = 48 * time.Hour // until somebody sets that phone's clock right, below
 	n := 0
 	hour := func(who []*carrier, steps int) {
 		for range steps {
@@ -303,11 +305,19 @@ func restoreStory(t *testing.T, seed uint64) {
 			c.sync()
 		}
 	}
+	for i, c := range []*carrier{late, a, b} { // the last word is b's, in whatever order they come back
+		c.Update("enterprises", near[0], map[string]any{"revenue": 1000 + i})
+		for _, each := range []*carrier{c, late, a, b} {
+			each.sync()
+		}
+	}
 	before := s.state()
 	disputed, _ := s.disputes(s.clock.Now())
 
 	// The disk is gone; people go on.
+	s.pass(time.Minute)
 	down := s.clock.Now()
+	b.Skew = 0
 	s.stop()
 	offline := tooLate.Create("visits", map[string]any{"enterprise": tooLate.shops[0], "worker": tooLate.user.Id, "outcome": "met", "place": "shop", "started_at": hooks.Stored(s.clock.Now())})
 	alive := a.Create("visits", map[string]any{"enterprise": near[0], "worker": a.user.Id, "outcome": "met", "place": "shop", "started_at": hooks.Stored(s.clock.Now())})
@@ -435,4 +445,93 @@ func differ(want, got map[string]string) string {
 	}
 	slices.Sort(out)
 	return fmt.Sprintf("%d differences\n%s", len(out), strings.Join(out[:min(30, len(out))], "\n"))
+}
+
+// The real binary, as an operator runs it, and killed in the middle of a restore: whatever was cut off, the next command finds
+// one whole set, the old or the new.
+func TestAnOperatorBacksUpBesideTheServerAndRestoresWhenItHasStopped(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "gangwan")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	dir, parent := filepath.Join(t.TempDir(), "pb_data"), filepath.Join(t.TempDir(), "backups")
+	o := &office{T: t, time: time.Now()}
+	closed := o.openDatabase(dir)
+	area := o.save("areas", map[string]any{"code": "500101001001", "name": "王家坡社区", "kind": "community"})
+	grid := o.save("grids", map[string]any{"name": "第一网格", "area": area.Id})
+	shop := func() { o.save("enterprises", map[string]any{"name": "重庆小面馆", "grid": grid.Id}) }
+	shop()
+	photo := o.save("photos", map[string]any{"collection": "enterprises", "record": "lost00000000000", "file": ""})
+	closed()
+	run := func(args ...string) (string, int) {
+		t.Helper()
+		c := exec.Command(binary, append(args, "--dir", dir)...)
+		out, err := c.CombinedOutput()
+		if c.ProcessState == nil {
+			t.Fatal(err)
+		}
+		return string(out), c.ProcessState.ExitCode()
+	}
+	expect := func(status int, says string, args ...string) {
+		t.Helper()
+		if out, got := run(args...); got != status || !strings.Contains(out, says) {
+			t.Errorf("gangwan %s: exit status %d\n%s", strings.Join(args, " "), got, out)
+		}
+	}
+	server := o.start(binary, dir, freeAddress(t))
+	expect(0, "备份完成", "backup", parent)
+	sets, err := filepath.Glob(filepath.Join(parent, "gangwan-*"))
+	if err != nil || len(sets) != 1 {
+		t.Fatalf("%v %v", sets, err)
+	}
+	expect(0, "没有问题", "doctor")
+	expect(1, "参数多余", "backup", parent, "another")
+	expect(1, "参数多余", "doctor", "all")
+	expect(1, "（backup_inside）", "backup", filepath.Join(dir, "backups"))
+	expect(1, "（database_in_use）", "restore", sets[0])
+	_ = server.Process.Kill() // no goodbye: its lock ends with it
+	_ = server.Wait()
+
+	closed = o.openDatabase(dir)
+	shop()
+	photo.Set("file", "") // named by plain SQL, as by a disk that lost it
+	_, err = o.app.DB().NewQuery(`UPDATE photos SET file = 'gone.jpg'`).Execute()
+	o.ok(err)
+	_, err = o.app.NonconcurrentDB().NewQuery(`DROP TRIGGER sync_grids_update`).Execute()
+	o.ok(err)
+	closed()
+	expect(1, "（trigger_missing）", "doctor")
+	expect(1, "（file_missing）", "doctor", "--fix") // which a person must bring back
+	expect(2, "gone.jpg", "backup", parent+"2")
+
+	count := func() int64 {
+		t.Helper()
+		defer o.openDatabase(dir)()
+		n, err := o.app.CountRecords("enterprises")
+		o.ok(err)
+		return n
+	}
+	began := time.Now()
+	expect(0, "自动补报", "restore", sets[0])
+	whole := time.Since(began)
+	if n := count(); n != 1 {
+		t.Errorf("%d enterprises after the restore", n)
+	}
+	for i := range 6 {
+		before := count()
+		closed := o.openDatabase(dir)
+		shop()
+		closed()
+		c := exec.Command(binary, "restore", sets[0], "--dir", dir)
+		o.ok(c.Start())
+		time.Sleep(whole * time.Duration(i+1) / 7) // at another moment each time
+		_ = c.Process.Kill()
+		_ = c.Wait()
+		expect(0, "没有问题", "doctor")
+		if n := count(); n != 1 && n != before+1 {
+			t.Errorf("killed in a restore: %d enterprises, neither the old set (%d) nor the new", n, before+1)
+		}
+	}
+	expect(0, "自动补报", "restore", sets[0])
+	expect(0, "没有问题", "doctor")
 }

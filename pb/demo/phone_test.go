@@ -267,3 +267,77 @@ func TestTwoPhonesFromOneSeedMakeTheSameIDs(t *testing.T) {
 		}
 	}
 }
+
+func TestAPhoneThatHearsOfARestoreInAPullSendsAgainFirstAndNothingCountsTwice(t *testing.T) {
+	w := newTown(t)
+	worker := w.d.workers[0]
+	net := &losing{}
+	p := w.phone(worker, &http.Client{Transport: net})
+	shops := p.IDs("enterprises")
+	old := w.visit(p, worker, shops[0])
+	w.sync(p)
+	w.clock.Set(w.clock.Now().Add(15 * 24 * time.Hour)) // more than a phone keeps
+	visit := w.visit(p, worker, shops[1])
+	p.AddPhoto("visits", visit, shopPhoto(stream(1, "shop")), nil)
+	p.Update("visits", visit, map[string]any{"notes": "后补"})
+	bad := p.Create("visits", map[string]any{"enterprise": shops[0], "worker": worker.id, "outcome": "danced"})
+	w.sync(p)
+	mended, ok := p.Mend(p.NeedsAttention()[0].Mutation.ID, map[string]any{"enterprise": shops[0], "worker": worker.id, "outcome": "met",
+		"started_at": hooks.Stored(p.Now())}, nil)
+	if !ok || mended.Record != bad {
+		t.Fatalf("%+v", mended)
+	}
+	p.Create("visits", map[string]any{"enterprise": p.NewID(), "worker": worker.id, "outcome": "met", "started_at": hooks.Stored(p.Now())}) // waits
+	w.sync(p)
+
+	// A new life that has everything: what comes again is known by its id.
+	if _, err := fieldsync.NewEpoch(w.app, w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	count := func() (n int64) { n, _ = w.app.CountRecords("visits"); return n }
+	visits := count()
+	if err := p.Pull(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	c := p.Counters()
+	// The visit, its photo, its notes, the mended visit and the one that waits; not what is older than 14 days, nor what was mended.
+	if c.Lives != 1 || c.Resent != 5 || c.Resets != 1 || count() != visits || len(p.Waiting()) != 1 || len(p.NeedsAttention()) != 0 {
+		t.Fatalf("%+v, %d visits of %d, waiting %d, refused %v", c, count(), visits, len(p.Waiting()), p.NeedsAttention())
+	}
+	if v, ok := p.Record("visits", old); !ok || v["outcome"] != "met" {
+		t.Errorf("the old visit went: %v", v)
+	}
+
+	// A life that has lost the visit and its picture; the answers of the resending get lost.
+	for _, q := range []string{`DELETE FROM photos`, `DELETE FROM sync_attachments`, `DELETE FROM visits WHERE id = '` + visit + `'`,
+		`DELETE FROM sync_feed WHERE record = '` + visit + `' OR collection = 'photos'`, `DELETE FROM sync_mutations`, `DELETE FROM sync_deferred`} {
+		if _, err := w.app.NonconcurrentDB().NewQuery(q).Execute(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := fieldsync.NewEpoch(w.app, w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	net.on.Store(true)
+	if err := p.Sync(context.Background()); !errors.Is(err, errAnswerLost) {
+		t.Fatalf("expected a lost answer, got %v", err)
+	}
+	if err := p.Pull(context.Background()); !errors.Is(err, errAnswerLost) {
+		t.Fatalf("a pull passes what is not sent again yet: %v", err)
+	}
+	if _, ok := p.Record("visits", visit); !ok {
+		t.Fatal("the phone lets go of a visit that the server has lost")
+	}
+	net.on.Store(false)
+	w.sync(p)
+	v, _ := p.Record("visits", visit)
+	if count() != visits || v["notes"] != "后补" || len(p.Waiting()) != 1 || p.PendingUploads() != 0 {
+		t.Errorf("%d visits of %d, %v, waiting %d", count(), visits, v, len(p.Waiting()))
+	}
+	if n, _ := w.app.CountRecords("photos"); n != 1 {
+		t.Errorf("%d photos", n)
+	}
+	if equal, err := p.Verify(context.Background()); err != nil || !equal {
+		t.Errorf("digest differs (%v)", err)
+	}
+}

@@ -6,12 +6,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"hash/fnv"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/pocketbase/dbx"
@@ -30,6 +32,15 @@ const MaxMissing = 500
 
 // uploadsAtOnce bounds how many pictures are in memory at a time; the others stay on disk until it is their turn.
 const uploadsAtOnce = 4
+
+// turns are locks for uploads, shared by few enough ids.
+type turns [64]sync.Mutex
+
+func (t *turns) of(id string) *sync.Mutex {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id))
+	return &t[h.Sum32()%uint32(len(t))]
+}
 
 // picture is a row of the ledger of attachments.
 type picture struct {
@@ -112,6 +123,10 @@ func (s *Server) attach(user *core.Record, meta AttachmentMeta, data []byte) (*A
 	if err != nil {
 		return nil, err
 	}
+	// A phone that gave up waiting sends again while the first upload is still being written: the second finds it done.
+	turn := s.turns.of(p.ID)
+	turn.Lock()
+	defer turn.Unlock()
 	// From here until the answer the sweep leaves files alone: this one is named by nobody yet.
 	s.files.RLock()
 	defer s.files.RUnlock()
@@ -205,8 +220,8 @@ func (s *Server) keepBytes(p *picture, clean []byte) error {
 		return err
 	}
 	if known != nil && known.File == p.File && p.repeats(known) {
-		if there, err := files.Exists(key); there || err != nil {
-			return err
+		if there, err := files.Exists(key); there && err == nil {
+			return nil
 		}
 	}
 	for tries := 0; ; tries++ {
@@ -521,5 +536,7 @@ func (s *Server) holds(files *filesystem.System, p *picture) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return files.Exists(key)
+	// What cannot be read, such as half of a file's attributes, is not there: sending it again mends it.
+	there, err := files.Exists(key)
+	return there && err == nil, nil
 }

@@ -3,7 +3,7 @@ package fieldsync
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"maps"
 	"strings"
 	"time"
 
@@ -121,23 +121,29 @@ func (e *examination) clock() error {
 	return nil
 }
 
-// epoch: prepare makes whatever sync_state must hold.
+// epoch: what sync_state must hold, prepare makes.
 func (e *examination) epoch() error {
-	var n int
-	if err := e.db.NewQuery(`SELECT count(*) FROM sync_state WHERE key = 'epoch' AND value != ''`).Row(&n); err != nil || n == 1 {
-		return err
-	}
-	e.add("epoch_missing", func(tx core.App, now time.Time) error {
-		if err := execute(`DELETE FROM sync_state WHERE key = 'epoch'`)(tx, now); err != nil {
+	for _, k := range []struct{ key, code, what string }{
+		{"epoch", "epoch_missing", "数据库没有编号（epoch），手机无法判断是否恢复过备份；补上后手机会重新下载一次"},
+		{"cursor_key", "cursor_key_missing", "没有下载进度的签名密钥（cursor_key）；补上后手机会重新下载一次"}} {
+		var n int
+		if err := e.db.NewQuery(`SELECT count(*) FROM sync_state WHERE key = {:key} AND value != ''`).Bind(dbx.Params{"key": k.key}).Row(&n); err != nil {
 			return err
 		}
-		return prepare(tx, func() time.Time { return now })
-	}, "数据库没有编号（epoch），手机无法判断是否恢复过备份")
+		if n == 0 {
+			e.add(k.code, func(tx core.App, now time.Time) error {
+				if err := execute(`DELETE FROM sync_state WHERE key = '`+k.key+`'`)(tx, now); err != nil {
+					return err
+				}
+				return prepare(tx, func() time.Time { return now })
+			}, "%s", k.what)
+		}
+	}
 	return nil
 }
 
-// triggers: where one of the feed's own was missing, changes may have passed unseen, so all of that collection is announced
-// again. Followers and memberships that were missed show up by themselves in the other examinations.
+// triggers: making them good captures anew where they were missing. One that was there but did something else may have let changes
+// pass as well. Followers and memberships that were missed show up by themselves in the other examinations.
 func (e *examination) triggers() error {
 	have, err := presentTriggers(e.db)
 	if err != nil {
@@ -145,20 +151,11 @@ func (e *examination) triggers() error {
 	}
 	want := triggers()
 	var missing, differ, foreign []string
-	blind := map[string]bool{}
 	for _, name := range sortedKeys(want) {
-		switch sql, there := have[name]; {
-		case !there:
+		if sql, there := have[name]; !there {
 			missing = append(missing, name)
-		case sql != want[name]:
+		} else if sql != want[name] {
 			differ = append(differ, name)
-		default:
-			continue
-		}
-		for _, t := range announced() {
-			if slices.Contains([]string{"sync_" + t + "_insert", "sync_" + t + "_update", "sync_" + t + "_delete"}, name) {
-				blind[t] = true
-			}
 		}
 	}
 	for _, name := range sortedKeys(have) {
@@ -167,24 +164,18 @@ func (e *examination) triggers() error {
 		}
 	}
 	ensure := func(tx core.App, _ time.Time) error { return ensureTriggers(tx) }
-	if len(missing)+len(differ) > 0 {
-		code, what := "trigger_missing", fmt.Sprintf("缺少触发器 %d 个，如 %s", len(missing), first(missing))
-		if len(missing) == 0 {
-			code, what = "trigger_differs", fmt.Sprintf("触发器与本版本不同 %d 个，如 %s", len(differ), first(differ))
-		} else if len(differ) > 0 {
-			what += fmt.Sprintf("；另有 %d 个与本版本不同，如 %s", len(differ), first(differ))
-		}
-		e.add(code, func(tx core.App, now time.Time) error {
-			if err := ensure(tx, now); err != nil {
-				return err
+	const unseen = "；这期间的改动可能没有通知手机，修复时会全部重新通知"
+	if len(missing) > 0 {
+		e.add("trigger_missing", ensure, "缺少触发器 %d 个，如 %s%s", len(missing), first(missing), unseen)
+	}
+	if len(differ) > 0 {
+		e.add("trigger_differs", func(tx core.App, now time.Time) error {
+			trusted := maps.Clone(want)
+			for _, name := range differ {
+				delete(trusted, name)
 			}
-			for _, t := range sortedKeys(blind) {
-				if err := announce(tx, t); err != nil {
-					return err
-				}
-			}
-			return nil
-		}, "%s；这期间的改动可能没有通知手机，修复时会全部重新通知", what)
+			return errors.Join(ensure(tx, now), recapture(tx, trusted))
+		}, "触发器与本版本不同 %d 个，如 %s%s", len(differ), first(differ), unseen)
 	}
 	if len(foreign) > 0 {
 		e.add("trigger_foreign", ensure, "多出以 sync_ 开头的触发器 %d 个，如 %s", len(foreign), first(foreign))
@@ -193,22 +184,6 @@ func (e *examination) triggers() error {
 }
 
 func first(names []string) string { return strings.Join(names[:min(shown, len(names))], "、") }
-
-// announced lists the collections whose changes go into the feed.
-func announced() []string {
-	out := slices.Clone(hooks.Warehouse)
-	for _, h := range hooks.Holdings {
-		out = append(out, h.Collection)
-	}
-	return out
-}
-
-// announce writes a new feed row for every record of a collection, present or gone, in every scope it is or ever was in.
-func announce(tx core.App, collection string) error {
-	return execute(fmt.Sprintf(`INSERT INTO sync_feed (scope, collection, record, rev)
-		SELECT DISTINCT scope, collection, record, (SELECT max(seq) + 1 FROM sync_feed) FROM sync_feed WHERE collection = '%s'`, collection),
-		fmt.Sprintf(`UPDATE %s SET id = id`, collection))(tx, time.Time{})
-}
 
 func (e *examination) membership() error {
 	wrong := `COALESCE(NULLIF(scope_grids, ''), '[]') IS NOT ` + membership("users.id")

@@ -62,12 +62,16 @@ func TestTheDoctorNamesAndMendsWhateverPlainSQLBreaks(t *testing.T) {
 		{"a trigger replaced by another", func(d *district) {
 			d.sql(`DROP TRIGGER sync_grids_update`, `CREATE TRIGGER sync_grids_update AFTER UPDATE ON grids BEGIN SELECT 1; END`, `UPDATE grids SET name = '改了' WHERE id = 'grid10000000000'`)
 		}, []string{"trigger_differs"}},
+		{"a trigger that lets removals pass", func(d *district) {
+			d.sql(`DROP TRIGGER sync_enterprises_delete`, `CREATE TRIGGER sync_enterprises_delete AFTER DELETE ON enterprises BEGIN SELECT 1; END`, `DELETE FROM enterprises WHERE id = 'ent100000000000'`)
+		}, []string{"trigger_differs"}},
 		{"a trigger of ours that is none of ours", func(d *district) {
 			d.sql(`CREATE TRIGGER sync_mine AFTER UPDATE ON banks BEGIN SELECT 1; END`)
 		}, []string{"trigger_foreign"}},
 		{"the clock", func(d *district) { d.sql(`DELETE FROM sync_clock`) }, []string{"clock_missing"}},
 		{"the epoch", func(d *district) { d.sql(`DELETE FROM sync_state WHERE key = 'epoch'`) }, []string{"epoch_missing"}},
 		{"the epoch, emptied", func(d *district) { d.sql(`UPDATE sync_state SET value = '' WHERE key = 'epoch'`) }, []string{"epoch_missing"}},
+		{"the key that signs cursors", func(d *district) { d.sql(`DELETE FROM sync_state WHERE key = 'cursor_key'`) }, []string{"cursor_key_missing"}},
 		{"a worker's grids", func(d *district) {
 			d.blindly(`UPDATE users SET scope_grids = '["grid20000000000"]' WHERE name = 'worker1'`)
 		}, []string{"membership_differs"}},

@@ -131,11 +131,11 @@ func (x *target) decent(status int, raw, body []byte) {
 }
 
 // sendTwice pushes a body, then the same again as a device does that got no answer, and holds the answers to the protocol.
-func (x *target) sendTwice(user string, body []byte) {
+func (x *target) sendTwice(user string, body []byte) []Result {
 	x.t.Helper()
 	status, raw := x.call(user, "/api/sync/push", body)
 	if status != http.StatusOK {
-		return
+		return nil
 	}
 	first := x.results(raw, body)
 	top, remembered := x.top(), x.remembered()
@@ -157,6 +157,7 @@ func (x *target) sendTwice(user string, body []byte) {
 	if x.top() != top || x.remembered() != remembered {
 		x.t.Fatalf("sending again changed something: feed %d → %d, remembered %d → %d\n%s", top, x.top(), remembered, x.remembered(), body)
 	}
+	return first
 }
 
 func hasCode(r Result, code string) bool {
@@ -250,7 +251,7 @@ func (c *choices) of(n int) int {
 
 func one[T any](c *choices, from ...T) T { return from[c.of(len(from))] }
 
-var fuzzIDs = []string{"0190a0b0c0d27000800000000000000a", "0190a0b0c0d27000800000000000000b", "0190a0b0c0d27000800000000000000c", "ent100000000000", "ent200000000000", "0190a0b0c0d2700080000000000000", "x", ""}
+var fuzzIDs = []string{"0190a0b0c0d27000800000000000000a", "0190a0b0c0d270008000000000000000", "0190a0b0c0d27000800000000000000c", "ent100000000000", "ent200000000000", "0190a0b0c0d2700080000000000000", "x", ""}
 
 func (c *choices) value() any {
 	worker := c.users[c.user].Id
@@ -270,7 +271,8 @@ func (c *choices) field(collection string) string {
 	return one(c, names...)
 }
 
-func (c *choices) mutation() map[string]any {
+// mutation draws anything; plain is what a day's work is mostly made of: the i-th new record after another, right but for a field or two.
+func (c *choices) mutation(plain bool, i int) map[string]any {
 	m := map[string]any{
 		"id":          one[any](c, "m1", "m2", "m3", "0190a0b0c0d17000800000000000000a", "", 7, strings.Repeat("m", 65), strings.Repeat("长", 40)),
 		"op":          one[any](c, "create", "create", "create", "update", "update", "delete", "drop", nil),
@@ -278,14 +280,18 @@ func (c *choices) mutation() map[string]any {
 		"record":      fuzzIDs[c.of(len(fuzzIDs))],
 		"captured_at": one[any](c, "2026-09-01 01:00:00.000Z", "2026-09-01T09:00:00+08:00", "2016-09-01 01:00:00.000Z", "2099-01-01T00:00:00-12:00", "2026-09-01T09:00:00+23:59", "yesterday", "", nil),
 	}
+	if plain {
+		m = map[string]any{"id": fmt.Sprint("new", i), "op": "create", "collection": one(c, "visits", "visits", "demands", "photos", "enterprises"),
+			"record": fmt.Sprintf("0190a0b0c0d270008000000000000%03d", i), "captured_at": "2026-09-01 01:00:00.000Z"}
+	}
 	collection, _ := m["collection"].(string)
 	worker := c.users[c.user].Id
 	data := map[string]any{}
-	if c.of(3) > 0 { // begin with what would be taken
+	if plain || c.of(3) > 0 { // begin with what would be taken
 		now := "2026-09-01 01:00:00.000Z"
 		for k, v := range map[string]map[string]any{
 			"visits":         {"enterprise": "ent100000000000", "grid": "grid10000000000", "worker": worker, "started_at": now, "outcome": "met"},
-			"demands":        {"enterprise": "ent100000000000", "kind": "first_loan", "need": "working_capital", "amount": 1000, "visit": one[any](c, "", fuzzIDs[0])},
+			"demands":        {"enterprise": "ent100000000000", "kind": "first_loan", "need": "working_capital", "amount": 1000, "visit": one[any](c, "", fuzzIDs[1])},
 			"demand_events":  {"demand": one(c, fuzzIDs[0], fuzzIDs[1]), "kind": "stage", "to_stage": one(c, "accepted", "matched", "withdrawn"), "at": now},
 			"demand_matches": {"demand": one(c, fuzzIDs[0], fuzzIDs[1]), "bank": one(c, "banka0000000000", "bankb0000000000"), "matched_at": now},
 			"photos":         {"collection": one(c, "visits", "enterprises", "photos"), "record": one(c, fuzzIDs[0], fuzzIDs[1], "ent100000000000", "ent200000000000")},
@@ -294,8 +300,14 @@ func (c *choices) mutation() map[string]any {
 			data[k] = v
 		}
 	}
-	for range c.of(4) {
-		data[c.field(collection)] = c.value()
+	if odd := c.of(4); !plain || odd == 3 {
+		for range odd {
+			data[c.field(collection)] = c.value()
+		}
+	}
+	if plain {
+		m["data"] = data
+		return m
 	}
 	changes := map[string]any{}
 	for range c.of(4) {
@@ -322,20 +334,25 @@ func (c *choices) mutation() map[string]any {
 
 func FuzzMutationsThatLookRight(f *testing.F) {
 	x := newTarget(f)
-	for i := range 24 {
+	for i := range 40 {
 		sum := sha256.Sum256([]byte{byte(i)})
 		f.Add(bytes.Repeat(sum[:], 1+i%6))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		x.begin(t)
 		c := &choices{bytes: raw, target: x}
-		c.user = one(c, "worker1", "counter", "deskA")
+		c.user = one(c, "worker1", "worker1", "counter", "deskA")
 		device := map[string]string{"worker1": ownDevice, "counter": "0190a0b0c0d07000800000000000000c", "deskA": "0190a0b0c0d07000800000000000000d"}[c.user]
-		mutations := []any{}
-		for range 1 + c.of(5) {
-			mutations = append(mutations, c.mutation())
+		mutations, plain := []any{}, c.of(2) == 0
+		for i := range 1 + c.of(6) {
+			mutations = append(mutations, c.mutation(plain && c.of(8) > 0, i))
 		}
-		x.sendTwice(c.user, mustJSON(map[string]any{"protocol": 1, "device": device, "sent_at": one[any](c, "2026-09-01 01:00:00.000Z", "2020-01-01T00:00:00Z", "", nil), "mutations": mutations}))
+		sentAt := one[any](c, "2026-09-01 01:00:00.000Z", "2020-01-01T00:00:00Z", "", nil)
+		push := func(mutations ...any) []byte {
+			return mustJSON(map[string]any{"protocol": 1, "device": device, "sent_at": sentAt, "mutations": mutations})
+		}
+		body := push(mutations...)
+		together := x.sendTwice(c.user, body)
 		// Nothing of it reaches anybody it should not: the pull compares its digest, the records are those the list API answers.
 		if c.of(8) == 7 {
 			p := x.phone(c.user)
@@ -343,7 +360,51 @@ func FuzzMutationsThatLookRight(f *testing.F) {
 			p.pull(0)
 			x.sameAsList(p)
 		}
+		// A batch is no transaction: one by one they come to the same. And by whichever way: where any record was ever merged, none is
+		// applied quickly.
+		after := x.contents()
+		x.begin(t)
+		x.sql(`INSERT INTO sync_merged (collection, record, survivor) VALUES ('nothing', 'nothing', 'nothing')`)
+		defer x.sql(`DELETE FROM sync_merged`)
+		for i, m := range mutations {
+			status, raw := x.call(c.user, "/api/sync/push", push(m))
+			var alone PushResponse
+			if err := json.Unmarshal(raw, &alone); err != nil || status != http.StatusOK {
+				t.Fatalf("%d %s", status, raw)
+			}
+			if a, b := together[i], alone.Results[0]; a.Status != b.Status || a.Duplicate != b.Duplicate || !reflect.DeepEqual(a.Errors, b.Errors) || !slices.Equal(a.Ignored, b.Ignored) || !reflect.DeepEqual(a.Conflicts, b.Conflicts) {
+				t.Fatalf("mutation %d together: %+v, alone: %+v\n%s", i, a, b, body)
+			}
+		}
+		for table, rows := range x.contents() {
+			if rows != after[table] {
+				t.Fatalf("%s together:\n%s\nalone:\n%s\n%s", table, after[table], rows, body)
+			}
+		}
 	})
+}
+
+// contents is what a push may change, table by table, but for what no two runs share: clocks, random ids, places in the feed.
+func (x *target) contents() map[string]string {
+	x.t.Helper()
+	out := map[string]string{}
+	for _, table := range keptTables() {
+		var columns []string
+		if err := x.app.DB().NewQuery(`SELECT name FROM pragma_table_info('` + table + `')`).Column(&columns); err != nil {
+			x.t.Fatal(err)
+		}
+		unshared := []string{"created", "updated", "seq", "prev_rev", "rev", "result", "hash", "position"}
+		if hooks.Forms[table] == nil && table != "sync_mutations" {
+			unshared = append(unshared, "id")
+		}
+		columns = slices.DeleteFunc(columns, func(c string) bool { return slices.Contains(unshared, c) })
+		var rows string
+		if err := x.app.DB().NewQuery(`SELECT group_concat(row, char(10)) FROM (SELECT json_array(` + columnList(columns) + `) AS row FROM ` + table + ` ORDER BY row)`).Row(&rows); err != nil {
+			rows = "" // none
+		}
+		out[table] = rows
+	}
+	return out
 }
 
 // sameAsList compares what a phone holds with what PocketBase's list API answers its user.

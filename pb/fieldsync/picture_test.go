@@ -300,6 +300,8 @@ func TestWhatIsNoWholePictureIsRefused(t *testing.T) {
 	copy(wide[frame+5:], "\xff\xff\xff\xff")
 	broken := bytes.Clone(cameraPNG(1))
 	broken[20]++
+	spoilt := bytes.Clone(cameraPNG(1))
+	spoilt[bytes.Index(spoilt, []byte("IDAT"))+20]++
 	small := cameraWebP(1) // its canvas says one point, what is in it is larger
 	inner := bytes.Index(small, []byte("VP8L"))
 	small[inner+9] = 200
@@ -313,6 +315,7 @@ func TestWhatIsNoWholePictureIsRefused(t *testing.T) {
 		"a PNG that declares 3.6 gigapixels":  {big, "too_big"},
 		"a JPEG that declares 4.3 gigapixels": {wide, "too_big"},
 		"a PNG with a damaged head":           {broken, "not_a_picture"},
+		"a PNG with damaged data":             {spoilt, "not_a_picture"},
 		"a WebP larger than its canvas":       {small, "not_a_picture"},
 		"a moving WebP":                       {webpFile(chunk{"VP8X", []byte{webpAnimation, 0, 0, 0, 0, 0, 0, 0, 0, 0}}, chunk{"VP8L", webpPicture()[20:33]}), "not_a_picture"},
 	} {

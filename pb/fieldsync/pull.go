@@ -549,6 +549,10 @@ func scannable(holdings []hooks.Holding, scope string) bool {
 	})
 }
 
+func scanQuery(h hooks.Holding, v *view, cond string) string {
+	return `SELECT t.rowid, t.id, ` + revOf(h.Collection) + `, ` + v.fields[h.Collection] + ` FROM ` + h.Collection + ` t WHERE ` + cond + ` AND t.rowid > ? ORDER BY t.rowid LIMIT ?`
+}
+
 // scan reads the tables of a scope on from where the last page stopped: all of it is in the user's sight.
 func (p *page) scan(pos *scopePos) error {
 	from := *pos.Scan
@@ -564,7 +568,7 @@ func (p *page) scan(pos *scopePos) error {
 		if !ok {
 			continue
 		}
-		query := `SELECT t.rowid, t.id, ` + revOf(h.Collection) + `, ` + p.view.fields[h.Collection] + ` FROM ` + h.Collection + ` t WHERE ` + cond + ` AND t.rowid > ? ORDER BY t.rowid LIMIT ?`
+		query := scanQuery(h, p.view, cond)
 		for {
 			room, got, full := p.limit-p.n, 0, false
 			if err := p.snap.rows(query, append(args[:len(args):len(args)], from.Row, room+1), func(r *sql.Rows) error {
@@ -690,7 +694,7 @@ func digest(snap *snapshot, v *view) (map[string]CollectionDigest, error) {
 	for _, h := range v.holdings {
 		cond, args := visible(h, v.scopes, false)
 		var d CollectionDigest
-		err := snap.rows(`SELECT t.id, `+revOf(h.Collection)+` FROM `+h.Collection+` t WHERE `+cond, args, func(r *sql.Rows) error {
+		err := snap.rows(digestQuery(h, cond), args, func(r *sql.Rows) error {
 			var id string
 			var rev int64
 			if err := r.Scan(&id, &rev); err != nil {
@@ -706,6 +710,10 @@ func digest(snap *snapshot, v *view) (map[string]CollectionDigest, error) {
 		out[h.Collection] = d
 	}
 	return out, nil
+}
+
+func digestQuery(h hooks.Holding, cond string) string {
+	return `SELECT t.id, ` + revOf(h.Collection) + ` FROM ` + h.Collection + ` t WHERE ` + cond
 }
 
 // DigestOf is one record's part of a digest: FNV-1a-32 over "id:rev".

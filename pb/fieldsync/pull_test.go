@@ -1,6 +1,9 @@
 package fieldsync
 
 import (
+	"bytes"
+	"database/sql"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -168,6 +171,16 @@ func TestAPulledRecordHasTheFieldsThatTheAPIShowsItsUser(t *testing.T) {
 	expect(t, results[1], Applied, "")
 	d.edit("demands", demand, map[string]any{"stage": "accepted"})
 	d.save("demand_matches", map[string]any{"demand": demand, "bank": "banka0000000000"})
+	// Numbers, dates and texts in every form that a column may hold them; what plain SQL left empty or wrote wrongly in a list.
+	for i, values := range []string{
+		`accuracy = 0.1 + 0.2, skew = 9007199254740992, captured_offset = -480`, `accuracy = 1e300, skew = -1.5e-9`, `accuracy = 100000.0, location = '{"lon":-0.5,"lat":89.99999999999999}'`,
+		`notes = '引号" 反斜\ 制表' || char(9, 10, 13, 8, 12, 1, 31, 127, 8232, 128512) || '<&>/'`, `next_visit_on = '', ended_at = '2026-09-01 01:20:00.123Z'`, `policies = '', products = ''`,
+		`policies = '["policy100000000","policy200000000"]', handbook_left = 1, loan_code_shown = TRUE`} {
+		id := fmt.Sprintf("visit%d000000000", i)
+		d.sql(`INSERT INTO visits (id, enterprise, worker, started_at, outcome) VALUES ('`+id+`', 'ent100000000000', '`+d.users["worker1"].Id+`', '2026-09-01 01:00:00.000Z', 'met')`,
+			`UPDATE visits SET `+values+` WHERE id = '`+id+`'`)
+	}
+	d.save("sync_rejections", map[string]any{"user": d.users["worker1"].Id, "mutation": map[string]any{"n": 1.5, "text": "a\"b", "list": []any{nil, true, "x"}}, "status": "open"})
 	for _, user := range []string{"worker1", "counter", "deskA"} {
 		q := d.phone(user)
 		q.pull(0)
@@ -183,6 +196,129 @@ func TestAPulledRecordHasTheFieldsThatTheAPIShowsItsUser(t *testing.T) {
 		_, sees := q.has["demands/"+demand]["special_group"]
 		if compared < 8 || sees != (user != "deskA") {
 			t.Errorf("%s: %d records compared, sees the special group: %v", user, compared, sees)
+		}
+	}
+}
+
+func TestAListThatPlainSQLWroteWronglyKeepsNoPageBack(t *testing.T) {
+	d := newDistrict(t)
+	for i, wrong := range []string{`policies = 'not a list'`, `location = ''`, `location = 'nowhere'`} {
+		d.sql(fmt.Sprintf(`INSERT INTO visits (id, enterprise, worker, started_at, outcome) VALUES ('visit%d000000000', 'ent100000000000', '%s', '2026-09-01 01:00:00.000Z', 'met')`, i, d.users["worker1"].Id),
+			fmt.Sprintf(`UPDATE visits SET %s WHERE id = 'visit%d000000000'`, wrong, i))
+	}
+	d.sql(`INSERT INTO sync_rejections (id, user, errors, mutation) VALUES ('reject100000000', '` + d.users["worker1"].Id + `', '', '{broken')`)
+	p := d.phone("worker1")
+	p.pull(1)
+	p.pull(0)
+	if len(p.items("visits")) != 0 {
+		t.Fatal("the list API answers such rows now: compare with it")
+	}
+	if got := p.ids("visits"); got != "[visit0000000000 visit1000000000 visit2000000000]" || !p.holds("sync_rejections/reject100000000") {
+		t.Errorf("holds %s", got)
+	}
+	if got := fmt.Sprint(p.has["visits/visit0000000000"]["policies"], p.has["visits/visit1000000000"]["location"]); got != "[not a list] map[lat:0 lon:0]" {
+		t.Error(got)
+	}
+}
+
+// Invariant 4: a cursor that is not this user's own, of this life and this set, grants nothing and hides nothing.
+func TestACursorThatTheServerDoesNotKnowStartsTheDownloadAnew(t *testing.T) {
+	d := newDistrict(t)
+	worker, counter := d.phone("worker1"), d.phone("counter")
+	worker.pull(0)
+	counter.pull(0)
+	own := *worker.cursor
+	pull := func(cursor any, collections ...string) PullResponse {
+		t.Helper()
+		body := map[string]any{"protocol": 1, "device": worker.device, "cursor": cursor}
+		if collections != nil {
+			body["collections"] = collections
+		}
+		status, raw := d.post("worker1", "/api/sync/pull", mustJSON(body))
+		var resp PullResponse
+		if err := json.Unmarshal(raw, &resp); err != nil || status != 200 {
+			t.Fatalf("%d %s", status, raw)
+		}
+		return resp
+	}
+	whole := len(pull(nil).Changes)
+	narrow := pull(nil, "visits", "enterprises").Cursor
+	forged, err := base64.RawURLEncoding.DecodeString(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged = bytes.Replace(forged, []byte(`"r":`), []byte(`"r":9`), 1) // ahead of the feed, and not sealed by the server
+	epoch := d.state("epoch")
+	for name, cursor := range map[string]string{"empty": "", "garbage": "garbage", "not even base64": "\x00%%%", "very long": strings.Repeat("A", 200_000), "too short": "AAAA",
+		"another user's": *counter.cursor, "of other collections": narrow, "forged": base64.RawURLEncoding.EncodeToString(forged),
+		"of another server": cursor{User: worker.user, Epoch: epoch, Scopes: []scopePos{{Scope: "g:grid20000000000", Read: 1 << 60}}}.sign("another key")} {
+		if resp := pull(cursor); !resp.Reset || len(resp.Changes) != whole {
+			t.Errorf("%s: reset %v, %d records of %d", name, resp.Reset, len(resp.Changes), whole)
+		}
+	}
+	if d.state("epoch") != epoch {
+		t.Error("a cursor that the server did not seal opened a new life")
+	}
+	if resp := pull(own); resp.Reset || len(resp.Changes) != 0 {
+		t.Errorf("the own cursor: reset %v, %d records", resp.Reset, len(resp.Changes))
+	}
+	// The set counts, not how it is written; an empty list is none.
+	for name, resp := range map[string]PullResponse{"another order, and twice": pull(narrow, "enterprises", "visits", "enterprises"), "an empty list": pull(own, []string{}...), "the same set": pull(narrow, "visits", "enterprises")} {
+		if resp.Reset || len(resp.Changes) != 0 {
+			t.Errorf("%s: reset %v, %d records", name, resp.Reset, len(resp.Changes))
+		}
+	}
+	if resp := pull(own, "visits"); !resp.Reset {
+		t.Error("a cursor of all collections serves one of them")
+	}
+}
+
+// What a user's download and digest cost must not grow with what others have.
+func TestADownloadReadsNoTableWholeButTheSmallOnesThatAllHold(t *testing.T) {
+	d := newDistrict(t)
+	user := d.users["worker1"].Clone()
+	user.Set("scope_grids", []string{"grid10000000000", "grid20000000000"})
+	plan := func(query string, args []any) string {
+		t.Helper()
+		out := ""
+		if err := serverOf(d.app).withSnapshot(t.Context(), func(snap *snapshot) error {
+			return snap.rows("EXPLAIN QUERY PLAN "+query, args, func(r *sql.Rows) error {
+				var a, b, c, detail string
+				err := r.Scan(&a, &b, &c, &detail)
+				out += detail + "\n"
+				return err
+			})
+		}); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		return out
+	}
+	for role, post := range map[string]map[string]any{"grid_worker": {}, "harbour_head": {"harbour": "harbour1000000a"}, "bank": {"bank": "banka0000000000"}} {
+		account := user.Clone()
+		account.Set("role", role)
+		account.Load(post)
+		v, err := serverOf(d.app).viewOf(d.app, account, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range v.holdings {
+			if h.All {
+				continue
+			}
+			if cond, args := visible(h, v.scopes, false); cond != "0" {
+				if p := plan(digestQuery(h, cond), args); strings.Contains(p, "SCAN t") {
+					t.Errorf("%s, digest of %s:\n%s", role, h.Collection, p)
+				}
+			}
+			for _, scope := range v.scopes {
+				cond, args, list, ok := scopeTest(h, scope)
+				if !ok || list {
+					continue
+				}
+				if p := plan(scanQuery(h, v, cond), append(args, 0, 100)); strings.Contains(p, "SCAN t") || strings.Contains(p, "INTEGER PRIMARY KEY") {
+					t.Errorf("%s, download of %s in %s:\n%s", role, h.Collection, scope, p)
+				}
+			}
 		}
 	}
 }
@@ -354,5 +490,43 @@ func TestWhatAFormRequiresCannotBeEmptiedLater(t *testing.T) {
 	result := desk.push(change)[0]
 	if result.Status != Rejected || result.Errors["kind"].Code != "required" {
 		t.Errorf("%+v", result)
+	}
+}
+
+// Invariant 8: a download reads by row number, and SQLite promises these only until VACUUM.
+func TestADownloadReadsATableAgainWhenTheOperatorVacuumsInItsMiddle(t *testing.T) {
+	d := newDistrict(t)
+	for i := range 5 {
+		d.sql(fmt.Sprintf(`INSERT INTO policies (id, title, kind) VALUES ('policy%09d', '政策', 'credit')`, i))
+	}
+	p := d.phone("worker1")
+	for !p.holds("policies/policy000000002") {
+		p.page(1)
+	}
+	d.sql(`VACUUM`)
+	if page := p.page(1); !strings.Contains(string(mustJSON(page.Changes)), `"areas"`) {
+		t.Errorf("the download went on with %s", mustJSON(page.Changes))
+	}
+	p.pull(1)
+	if got, want := p.ids("policies"), p.listed("policies"); got != want {
+		t.Errorf("holds %s, the list API answers %s", got, want)
+	}
+}
+
+func TestAGridLostAndWonAgainWhileItIsTakenBackLeavesNothingBehind(t *testing.T) {
+	d := newDistrict(t)
+	for i := range 4 {
+		d.save("enterprises", map[string]any{"id": fmt.Sprintf("extra%010d", i), "name": "小店", "grid": "grid10000000000"})
+	}
+	p := d.phone("worker1")
+	p.pull(0)
+	d.time = d.time.Add(time.Hour)
+	d.edit("assignments", "assignment10000", map[string]any{"until": d.time})
+	p.page(1)
+	d.sql(`UPDATE enterprises SET grid = 'grid20000000000' WHERE id LIKE 'extra%'`)
+	d.assign("worker1", "grid10000000000", "", "")
+	p.pull(1)
+	if got, want := p.ids("enterprises"), p.listed("enterprises"); got != want {
+		t.Errorf("holds %s, the list API answers %s", got, want)
 	}
 }

@@ -77,7 +77,9 @@ func (s *Server) commit(group []*job) {
 		}
 		for i, j := range group {
 			var fatal error
-			errs[i], fatal = atomically(tx, j.run)
+			if errs[i], fatal = atomically(tx, j.run); fatal == nil && errors.Is(errs[i], errAgain) {
+				errs[i], fatal = atomically(tx, j.run)
+			}
 			if fatal != nil {
 				return fatal
 			}
@@ -116,6 +118,7 @@ func (s *Server) push(user *core.Record, req *PushRequest) (*PushResponse, error
 	for i, raw := range req.Mutations {
 		mutations[i] = read(user.Id, raw)
 	}
+	careful := false
 	err := s.write(len(req.Mutations)+1, func(tx core.App) error {
 		if err := s.guard.check(tx.DB()); err != nil {
 			return err
@@ -154,7 +157,8 @@ func (s *Server) push(user *core.Record, req *PushRequest) (*PushResponse, error
 		}
 		a := &applier{root: s.app, tx: tx, user: user, device: req.Device, skew: skew, received: received, resends: resends}
 		resp.Epoch = epoch
-		resp.Results, err = a.applyAll(mutations)
+		resp.Results, err = a.applyAll(mutations, careful)
+		careful = true
 		return err
 	})
 	resp.ServerTime = hooks.Stored(received)

@@ -26,8 +26,12 @@ import (
 // selfContained are the collections whose creation changes no other record: only those may be undone as a run.
 var selfContained = []string{"enterprises", "visits", "photos", "demands"}
 
-// applyAll settles the mutations of a push in their order.
-func (a *applier) applyAll(mutations []*sent) ([]Result, error) {
+// errAgain asks for the whole job to be undone and run again, carefully.
+var errAgain = errors.New("undo this and run it again")
+
+// applyAll settles the mutations of a push in their order. Unless told to be careful, it trusts that the first run of creates
+// goes well, and saves it a savepoint of its own: SQLite copies every page that one covers. If it does not, errAgain.
+func (a *applier) applyAll(mutations []*sent, careful bool) ([]Result, error) {
 	results := make([]Result, len(mutations))
 	g, err := a.survey(mutations)
 	if err != nil {
@@ -47,7 +51,7 @@ func (a *applier) applyAll(mutations []*sent) ([]Result, error) {
 			end++
 		}
 		if end > i {
-			done, err := a.quickly(g, mutations[i:end], results[i:end])
+			done, err := a.quickly(g, mutations[i:end], results[i:end], !careful && i == 0)
 			if err != nil {
 				return nil, err
 			}
@@ -248,10 +252,10 @@ func jsonText(v any) string {
 }
 
 // quickly applies the first mutations of a run together and tells how many; the next one, if any, must go the long way.
-func (a *applier) quickly(g *ground, run []*sent, results []Result) (int, error) {
+func (a *applier) quickly(g *ground, run []*sent, results []Result, trusting bool) (int, error) {
 	for n := len(run); n > 0; {
 		at, made := 0, make([]*core.Record, 0, n)
-		err, fatal := atomically(a.tx, func(core.App) error {
+		together := func(core.App) error {
 			for at = 0; at < n; at++ {
 				r, err := a.quick(g, run[at], &results[at])
 				if err != nil {
@@ -260,8 +264,13 @@ func (a *applier) quickly(g *ground, run []*sent, results []Result) (int, error)
 				made = append(made, r)
 			}
 			return a.rememberRun(run[:n], results[:n])
-		})
-		if fatal != nil {
+		}
+		var err, fatal error
+		if trusting {
+			if err = together(a.tx); err != nil {
+				return 0, errAgain
+			}
+		} else if err, fatal = atomically(a.tx, together); fatal != nil {
 			return 0, fatal
 		}
 		if err == nil {

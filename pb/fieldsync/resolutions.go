@@ -28,6 +28,13 @@ func bindResolutions(app core.App, now hooks.Clock) {
 		e.Record.Set(savedBy, e.Auth)
 		return e.Next()
 	})
+	// The same words again change nothing, and still whoever says them must hear that it was decided before.
+	app.OnRecordUpdateRequest("sync_rejections", "sync_conflicts").BindFunc(func(e *core.RecordRequestEvent) error {
+		if e.Record.Original().GetString("status") != "open" {
+			return apis.NewBadRequestError(hooks.Message("resolved_before"), hooks.Violation("resolution", "resolved_before"))
+		}
+		return e.Next()
+	})
 	resolve := func(choices map[string]func(*decision) error) func(*core.RecordEvent) error {
 		return func(e *core.RecordEvent) error {
 			outer := e.App

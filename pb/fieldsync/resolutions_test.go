@@ -181,6 +181,7 @@ func TestAVisitOutsideTheWorkersGridsIsTakenWhenTheAdministratorWaivesThatAndWha
 	}
 	a.isRefused("sync_rejections", id, map[string]any{"resolution": "drop", "note": "重复"}, "resolved_before")
 	a.isRefused("sync_rejections", id, map[string]any{"note": "改口"}, "resolved_before")
+	a.isRefused("sync_rejections", id, map[string]any{"resolution": "replay", "override_scope": true, "note": "代班"}, "resolved_before")
 }
 
 func TestAnAdministratorMendsAReportButNotAroundTheRules(t *testing.T) {
@@ -205,7 +206,13 @@ func TestAnAdministratorMendsAReportButNotAroundTheRules(t *testing.T) {
 	if d.count("visits") != 0 || d.count("sync_deferred") != 0 || d.count("sync_rejections") != 1 {
 		t.Fatal("a refused correction left something behind")
 	}
-	a.settles("sync_rejections", id, try(changed(v, "outcome", "absent")))
+	// As the console does it: every field back as it was shown, JSON as the text in its box.
+	whole := a.the("sync_rejections", "")
+	for _, box := range []string{"mutation", "errors", "replay_errors"} {
+		whole[box] = string(mustJSON(whole[box]))
+	}
+	whole["resolution"], whole["correction"] = "replay", string(mustJSON(changed(v, "outcome", "absent")))
+	a.settles("sync_rejections", id, whole)
 	visit, err := d.app.FindRecordById("visits", v["record"].(string))
 	if err != nil || visit.GetString("outcome") != "absent" {
 		t.Fatalf("%v %v", visit, err)

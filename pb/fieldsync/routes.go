@@ -31,6 +31,7 @@ type Server struct {
 	waiting atomic.Int64
 	files   sync.RWMutex  // held for reading while a picture's file is named by nobody yet, for writing by the sweep
 	uploads chan struct{} // a place for each picture in memory
+	turns   turns
 }
 
 // Bind attaches change capture to the app and the protocol's routes to its server. Domain rules are bound apart (hooks.Bind).

@@ -51,8 +51,9 @@ func (a *applier) sharedAt(r *core.Record, at time.Time) (bool, error) {
 		return false, err
 	}
 	past := func(collection, record, field, present string) (string, error) {
+		// What ended too long ago counts for nothing: the present value was not there either at that time.
 		var values []string
-		err := a.tx.DB().NewQuery(`SELECT value FROM scope_history WHERE collection = {:c} AND record = {:r} AND field = {:f} AND since <= {:t} AND until > {:t} AND until >= {:end} ORDER BY until LIMIT 1`).
+		err := a.tx.DB().NewQuery(`SELECT iif(until >= {:end}, value, '') FROM scope_history WHERE collection = {:c} AND record = {:r} AND field = {:f} AND since <= {:t} AND until > {:t} ORDER BY until LIMIT 1`).
 			Bind(dbx.Params{"c": collection, "r": record, "f": field, "t": t, "end": end}).Column(&values)
 		if err != nil || len(values) == 0 {
 			return present, err

@@ -38,7 +38,7 @@ func TestEveryRoleHoldsExactlyWhatTheListAPIAnswersWhateverHappens(t *testing.T)
 		}
 	}
 	rapid.Check(t, func(r *rapid.T) {
-		w := newWorld(drawn{t, r})
+		w := newAnyplace(drawn{t, r})
 		defer w.close()
 		r.Repeat(w.actions())
 		w.time = w.time.Add(100 * time.Hour) // the last boundaries pass by the clock alone
@@ -51,16 +51,16 @@ func TestEveryRoleHoldsExactlyWhatTheListAPIAnswersWhateverHappens(t *testing.T)
 	})
 }
 
-// world is a district in which anything may happen.
-type world struct {
+// anyplace is a district in which anything may happen.
+type anyplace struct {
 	*district
 	n      int
 	phones []*phone
 	old    []*phone // phones as they were at some time
 }
 
-func newWorld(t drawn) *world {
-	w := &world{district: newDistrict(t)}
+func newAnyplace(t drawn) *anyplace {
+	w := &anyplace{district: newDistrict(t)}
 	// Users of the other roles, two of them with a post at which nobody is yet; without the half second that hashing takes.
 	for name, post := range map[string][3]string{"head": {"harbour_head", "harbour2000000a", ""}, "liaison": {"liaison", "harbour1000000a", ""},
 		"department": {"department", "", ""}, "official": {"official", "", ""}, "street": {"street_official", "", ""}} {
@@ -79,7 +79,7 @@ func newWorld(t drawn) *world {
 	return w
 }
 
-func (w *world) sql(format string, args ...any) {
+func (w *anyplace) sql(format string, args ...any) {
 	w.t.Helper()
 	q := fmt.Sprintf(format, args...)
 	if _, err := w.app.NonconcurrentDB().NewQuery(q).Execute(); err != nil {
@@ -88,19 +88,19 @@ func (w *world) sql(format string, args ...any) {
 }
 
 // id is one that PocketBase might have made.
-func (w *world) id() string {
+func (w *anyplace) id() string {
 	w.n++
 	return fmt.Sprintf("r%014d", w.n)
 }
 
 // phone gives the n-th phone; ids of devices are UUIDs of their own.
-func (w *world) phone(user string) *phone {
+func (w *anyplace) phone(user string) *phone {
 	w.n++
 	return &phone{d: w.district, user: user, device: hooks.NewID(w.time, &counter{uint32(w.n)}), has: map[string]map[string]any{}, revs: map[string]int64{}}
 }
 
 // one picks a record that there is; ok is false when there is none.
-func (w *world) one(r *rapid.T, collection string) (id string, ok bool) {
+func (w *anyplace) one(r *rapid.T, collection string) (id string, ok bool) {
 	var ids []string
 	if err := w.app.DB().NewQuery("SELECT id FROM " + collection + " ORDER BY id").Column(&ids); err != nil {
 		w.t.Fatal(err)
@@ -112,7 +112,7 @@ func (w *world) one(r *rapid.T, collection string) (id string, ok bool) {
 }
 
 // some picks a record or none.
-func (w *world) some(r *rapid.T, collection string) string {
+func (w *anyplace) some(r *rapid.T, collection string) string {
 	if rapid.IntRange(0, 4).Draw(r, "none") == 0 {
 		return ""
 	}
@@ -124,7 +124,7 @@ var roles = []string{"grid_worker", "harbour_staff", "harbour_head", "liaison", 
 
 const sqlNow = "2026-09-01 01:00:00.000Z"
 
-func (w *world) actions() map[string]func(*rapid.T) {
+func (w *anyplace) actions() map[string]func(*rapid.T) {
 	texts := []string{"面馆", "O'Neil \"老店\"", "", "a\tb\nc\\d", "\u0001\u001f\u2028<&>", "😀 héllo"}
 	text := func(r *rapid.T) string { return rapid.SampledFrom(texts).Draw(r, "text") }
 	name := func(r *rapid.T) string { return "店" + text(r) }
@@ -311,7 +311,7 @@ func joined(parts []string) string {
 	return out
 }
 
-func (w *world) mayPull(p *phone) bool {
+func (w *anyplace) mayPull(p *phone) bool {
 	u, err := w.app.FindRecordById("users", w.users[p.user].Id)
 	if err != nil {
 		w.t.Fatal(err)
@@ -320,7 +320,7 @@ func (w *world) mayPull(p *phone) bool {
 }
 
 // compare pulls to the end and holds what came against the list API.
-func (w *world) compare(p *phone, limit int) {
+func (w *anyplace) compare(p *phone, limit int) {
 	w.t.Helper()
 	may := w.mayPull(p)
 	if may {

@@ -16,13 +16,13 @@ import (
 // The model is what should be in the database, worked out from the protocol page alone: it never looks at scope columns,
 // the feed or the ledger. Whatever the server does is compared with it.
 
-type row = map[string]any
+type simRow = map[string]any
 
 // tracked are the fields the model follows. What the domain derives (stage, number, copies) is its own tests' business.
 var tracked = map[string][]string{
 	"enterprises":    {"name", "phone", "contact", "grid", "employees", "address", "uscc", "special_groups", "borrowing"},
 	"visits":         {"enterprise", "notes", "photo_count", "handbook_left", "place"},
-	"demands":        {"enterprise", "visit", "grid", "harbour", "applicant", "amount", "term", "special_group", "guarantee_wanted"},
+	"demands":        {"enterprise", "visit", "grid", "harbour", "applicant", "amount", "term", "special_group", "guarantee_wanted", "renewed_loan"},
 	"demand_matches": {"demand", "bank"},
 	"demand_events":  {"demand", "match", "kind", "note"},
 	"loans":          {"bank", "harbour", "enterprise", "demand", "rate"},
@@ -41,53 +41,62 @@ var sensitive = map[string][]string{
 }
 
 // relations are the fields that name another record.
-var relations = map[string]string{"enterprise": "enterprises", "grid": "grids", "visit": "visits", "demand": "demands", "bank": "banks", "match": "demand_matches"}
+var relations = map[string]string{"enterprise": "enterprises", "grid": "grids", "visit": "visits", "demand": "demands", "bank": "banks", "match": "demand_matches", "renewed_loan": "loans"}
 
-// settled is what became of a mutation, as the server told it first (or last, when it had waited).
-type settled struct {
+// simSettled is what became of a mutation, as the server told it first (or last, when it had waited).
+type simSettled struct {
 	body   string // what is compared: canonical, with its sender
 	user   string
 	status Status
 	result Result
+	// dropped: an administrator said that it will never be done.
+	dropped bool
 }
 
-// delivery is a mutation and the circumstances of its arrival.
-type delivery struct {
+// simDelivery is a mutation and the circumstances of its arrival.
+type simDelivery struct {
 	user, device string
 	skew         time.Duration
 	received     time.Time
 	m            Mutation
 	raw          json.RawMessage
 	waitsFor     string
-	place        int // among those that wait; 0: it has just come
+	replayed     bool // an administrator has it done after all
+	anyScope     bool // and vouches for it
+	resends      bool // it came while phones sent again after a restore
+	place        int  // among those that wait; 0: it has just come
 }
 
-// interval is a past value of something that decides who shares a scope with whom.
-type interval struct{ subject, field, value, since, until string }
+// simInterval is a past value of something that decides who shares a scope with whom.
+type simInterval struct{ subject, field, value, since, until string }
 
-type model struct {
-	rows       map[string]row
+type simModel struct {
+	rows       map[string]simRow
 	gone       map[string]bool
-	ledger     map[string]*settled
-	waits      []*delivery
+	ledger     map[string]*simSettled
+	waits      []*simDelivery
 	places     int
 	users      map[string]string // by device
-	past       []interval
-	rejections map[string]int // bodies kept, by mutation id and canonical body
-	conflicts  map[string]row // expected sync_conflicts by "mutation/field"
+	past       []simInterval
+	refused    map[string]*simDelivery // by mutation id: what an administrator may do after all
+	rejections map[string]int          // bodies kept, by mutation id and canonical body
+	conflicts  map[string]simRow       // expected sync_conflicts by "mutation/field"
 	photos     map[string]Status
-	made       map[string]string  // the device that created a record
-	touches    map[string][]touch // who changed a record, and which revision that made
+	made       map[string]string     // the device that created a record
+	writers    map[string]string     // the mutation that wrote a field last, by "collection/id/field"
+	restored   time.Time             // when this life of the database began, if by a restore
+	rewritten  map[string]int64      // where the last write of a field since the restore stood in the life before; field "": deleted
+	touches    map[string][]simTouch // who changed a record, and which revision that made
 }
 
-// touch is a change of a record by a device, or ("") by anybody else.
-type touch struct {
+// simTouch is a change of a record by a device, or ("") by anybody else.
+type simTouch struct {
 	device string
 	rev    int64
 }
 
-func newModel() *model {
-	m := &model{rows: map[string]row{}, gone: map[string]bool{}, ledger: map[string]*settled{}, rejections: map[string]int{}, conflicts: map[string]row{}, photos: map[string]Status{}, touches: map[string][]touch{}, made: map[string]string{}, users: map[string]string{}}
+func newSimModel() *simModel {
+	m := &simModel{rows: map[string]simRow{}, gone: map[string]bool{}, ledger: map[string]*simSettled{}, refused: map[string]*simDelivery{}, rejections: map[string]int{}, conflicts: map[string]simRow{}, photos: map[string]Status{}, touches: map[string][]simTouch{}, made: map[string]string{}, writers: map[string]string{}, rewritten: map[string]int64{}, users: map[string]string{}}
 	for _, r := range simDistrict() {
 		m.put(r.collection, r.id, r.values)
 	}
@@ -95,9 +104,9 @@ func newModel() *model {
 }
 
 // clone is what a backup keeps.
-func (m *model) clone() *model {
+func (m *simModel) clone() *simModel {
 	c := *m
-	c.rows, c.gone, c.ledger = map[string]row{}, maps.Clone(m.gone), map[string]*settled{}
+	c.rows, c.gone, c.ledger = map[string]simRow{}, maps.Clone(m.gone), map[string]*simSettled{}
 	for k, r := range m.rows {
 		c.rows[k] = maps.Clone(r)
 	}
@@ -111,14 +120,15 @@ func (m *model) clone() *model {
 		c.waits = append(c.waits, &copied)
 	}
 	c.past = slices.Clone(m.past)
-	c.touches, c.made = maps.Clone(m.touches), maps.Clone(m.made)
+	c.refused = maps.Clone(m.refused)
+	c.touches, c.made, c.writers, c.rewritten = maps.Clone(m.touches), maps.Clone(m.made), maps.Clone(m.writers), maps.Clone(m.rewritten)
 	c.rejections, c.conflicts, c.photos = maps.Clone(m.rejections), maps.Clone(m.conflicts), maps.Clone(m.photos)
 	return &c
 }
 
 // put notes a new record; fields the model does not follow are left out.
-func (m *model) put(collection, id string, values row) {
-	r := row{}
+func (m *simModel) put(collection, id string, values simRow) {
+	r := simRow{}
 	for _, f := range tracked[collection] {
 		r[f] = blank(values[f])
 	}
@@ -127,7 +137,7 @@ func (m *model) put(collection, id string, values row) {
 }
 
 // change sets fields and remembers the past values of those that decide about scopes, until the time given.
-func (m *model) change(key string, values row, at string) {
+func (m *simModel) change(key string, values simRow, at string) {
 	collection, id := splitKey(key)
 	r := m.rows[key]
 	if collection == "assignments" && (differs(r, values, "user") || differs(r, values, "grid") || differs(r, values, "from") || differs(r, values, "until")) {
@@ -143,7 +153,7 @@ func (m *model) change(key string, values row, at string) {
 				since = p.until
 			}
 		}
-		m.past = append(m.past, interval{id, f, str(r[f]), since, at})
+		m.past = append(m.past, simInterval{id, f, str(r[f]), since, at})
 	}
 	for f, v := range values {
 		if slices.Contains(tracked[collection], f) {
@@ -152,7 +162,7 @@ func (m *model) change(key string, values row, at string) {
 	}
 }
 
-func (m *model) archive(assignment row, at string) {
+func (m *simModel) archive(assignment simRow, at string) {
 	from, until := str(assignment["from"]), str(assignment["until"])
 	if from >= at {
 		return
@@ -160,11 +170,11 @@ func (m *model) archive(assignment row, at string) {
 	if until == "" || until > at {
 		until = at
 	}
-	m.past = append(m.past, interval{str(assignment["user"]), "walks", str(assignment["grid"]), from, until})
+	m.past = append(m.past, simInterval{str(assignment["user"]), "walks", str(assignment["grid"]), from, until})
 }
 
 // remove notes a deleted record.
-func (m *model) remove(key, at string) {
+func (m *simModel) remove(key, at string) {
 	if strings.HasPrefix(key, "assignments/") {
 		m.archive(m.rows[key], at)
 	}
@@ -172,7 +182,7 @@ func (m *model) remove(key, at string) {
 	m.gone[key] = true
 }
 
-func differs(r, values row, field string) bool {
+func differs(r, values simRow, field string) bool {
 	v, given := values[field]
 	return given && !reflect.DeepEqual(blank(v), r[field])
 }
@@ -211,12 +221,12 @@ func blank(v any) any {
 func str(v any) string { s, _ := v.(string); return s }
 
 // field reads a field of a record; "" when there is no such record.
-func (m *model) field(collection, id, field string) string {
+func (m *simModel) field(collection, id, field string) string {
 	return str(m.rows[collection+"/"+id][field])
 }
 
 // enterpriseOf follows a record to the enterprise it is about; "" when there is none.
-func (m *model) enterpriseOf(collection, id string, r row) string {
+func (m *simModel) enterpriseOf(collection, id string, r simRow) string {
 	switch collection {
 	case "enterprises":
 		return id
@@ -232,7 +242,7 @@ func (m *model) enterpriseOf(collection, id string, r row) string {
 }
 
 // gridOf is an enterprise's present grid; the enterprise may be the record that is only being judged.
-func (m *model) gridOf(enterprise, id string, r row) string {
+func (m *simModel) gridOf(enterprise, id string, r simRow) string {
 	if enterprise == id {
 		return str(r["grid"])
 	}
@@ -240,7 +250,7 @@ func (m *model) gridOf(enterprise, id string, r row) string {
 }
 
 // recordScopes are the scopes that a record is in now: everybody's, a grid's, a harbour's, a bank's, a user's.
-func (m *model) recordScopes(collection, id string, r row) []string {
+func (m *simModel) recordScopes(collection, id string, r simRow) []string {
 	var out []string
 	at := func(prefix, v string) {
 		if v != "" {
@@ -303,7 +313,7 @@ func post(role, harbour, bank string) []string {
 }
 
 // userScopes are the scopes that a user is in at now (from ≤ now < until).
-func (m *model) userScopes(user, now string) []string {
+func (m *simModel) userScopes(user, now string) []string {
 	out := []string{"all", "u:" + user}
 	for key, a := range m.rows {
 		if strings.HasPrefix(key, "assignments/") && a["user"] == user && str(a["from"]) <= now && (str(a["until"]) == "" || str(a["until"]) > now) {
@@ -314,19 +324,19 @@ func (m *model) userScopes(user, now string) []string {
 }
 
 // visible tells whether the user may hold the record now.
-func (m *model) visible(user, key, now string) bool {
+func (m *simModel) visible(user, key, now string) bool {
 	collection, id := splitKey(key)
 	r := m.rows[key]
 	return r != nil && overlaps(m.userScopes(user, now), m.recordScopes(collection, id, r))
 }
 
-func (m *model) mayRead(user, collection, field string) bool {
+func (m *simModel) mayRead(user, collection, field string) bool {
 	roles := sensitive[collection+"/"+field]
 	return roles == nil || slices.Contains(roles, m.field("users", user, "role"))
 }
 
 // at is the value that something had at time t; ended: it had it, but for longer than the 30 days' grace it has no more.
-func (m *model) at(subject, field, present, t, grace string) string {
+func (m *simModel) at(subject, field, present, t, grace string) string {
 	for _, p := range m.past {
 		if p.subject == subject && p.field == field && p.since <= t && t < p.until {
 			if p.until < grace {
@@ -339,9 +349,9 @@ func (m *model) at(subject, field, present, t, grace string) string {
 }
 
 // mayWrite: user and record share a scope now, or shared one at the time of capture that ended at most 30 days before receipt.
-func (m *model) mayWrite(d *delivery, collection, id string, r row, captured, now time.Time) bool {
+func (m *simModel) mayWrite(d *simDelivery, collection, id string, r simRow, captured, now time.Time) bool {
 	user := simUserID(d.user)
-	if overlaps(m.userScopes(user, hooks.Stored(now)), m.recordScopes(collection, id, r)) {
+	if d.anyScope || overlaps(m.userScopes(user, hooks.Stored(now)), m.recordScopes(collection, id, r)) {
 		return true
 	}
 	t, grace := hooks.Stored(captured), hooks.Stored(d.received.Add(-30*24*time.Hour))
@@ -375,26 +385,27 @@ func (m *model) mayWrite(d *delivery, collection, id string, r row, captured, no
 	return overlaps(mine, theirs)
 }
 
-// verdict is what the page allows to become of a mutation.
-type verdict struct {
+// simVerdict is what the page allows to become of a mutation.
+type simVerdict struct {
 	reasons   []string // codes for which it must be rejected
 	waitsFor  string   // a record that must come first
 	free      bool     // the domain may refuse it for reasons of its own
 	exists    bool     // the same create once more: nothing to do
 	ignored   []string
-	set       row
-	conflicts map[string]clash
+	set       simRow
+	written   simRow // what an update gives a value to, set or not
+	conflicts map[string]simClash
 	maybe     bool // whether a delete conflicts cannot be told from outside
 }
 
-// clash is a conflict as it should be: the server's value is answered only to whoever may see it.
-type clash struct{ yours, theirs any }
+// simClash is a conflict as it should be: the server's value is answered only to whoever may see it.
+type simClash struct{ yours, theirs any }
 
 var usccShape = regexp.MustCompile(`^[0-9A-HJ-NPQRTUWXY]{18}$`)
 
 // judge works out what must become of a mutation now.
-func (m *model) judge(d *delivery, now time.Time) *verdict {
-	v := &verdict{set: row{}, conflicts: map[string]clash{}}
+func (m *simModel) judge(d *simDelivery, now time.Time) *simVerdict {
+	v := &simVerdict{set: simRow{}, conflicts: map[string]simClash{}}
 	form := hooks.Forms[d.m.Collection]
 	if form == nil || (d.m.Op == "create") != (d.m.Data != nil) || (d.m.Op == "update") != (d.m.Changes != nil) || !slices.Contains([]string{"create", "update", "delete"}, d.m.Op) {
 		v.reasons = append(v.reasons, "bad_mutation")
@@ -405,15 +416,16 @@ func (m *model) judge(d *delivery, now time.Time) *verdict {
 		v.reasons = append(v.reasons, "bad_mutation")
 		return v
 	}
+	d = m.asOf(d)
 	if captured = captured.Add(-d.skew); captured.After(d.received) {
 		captured = d.received
 	}
-	if old := m.ledger[d.m.Replaces]; old != nil && (old.status == Applied || old.status == Conflict) {
+	if old := m.ledger[d.m.Replaces]; old != nil && (old.status == Applied || old.status == Conflict || old.dropped) {
 		v.reasons = append(v.reasons, "already_settled")
 	}
 	key, role := d.m.Collection+"/"+d.m.Record, m.field("users", simUserID(d.user), "role")
 	present := m.rows[key]
-	if present == nil && m.gone[key] && d.m.Op == "delete" {
+	if at := m.rewritten[key+"/"]; present == nil && m.gone[key] && (d.m.Op == "delete" || m.again(d) && at != afterRestore && at > d.m.AppliedSeq) {
 		v.exists = true // nothing to do
 		return v
 	}
@@ -421,7 +433,7 @@ func (m *model) judge(d *delivery, now time.Time) *verdict {
 		v.reasons = append(v.reasons, "record_gone")
 		return v
 	}
-	values := row{}
+	values := simRow{}
 	take := func(name string, value any) {
 		if f := form.Field(name); f == nil || !f.MayWrite(role, d.m.Op == "create") {
 			v.ignored = append(v.ignored, name)
@@ -466,14 +478,14 @@ func (m *model) judge(d *delivery, now time.Time) *verdict {
 }
 
 // behind tells whether something that came earlier waits for the record or for its turn on it.
-func (m *model) behind(d *delivery) bool {
-	return slices.ContainsFunc(m.waits, func(w *delivery) bool {
+func (m *simModel) behind(d *simDelivery) bool {
+	return slices.ContainsFunc(m.waits, func(w *simDelivery) bool {
 		return w.m.Record == d.m.Record && w.m.ID != d.m.ID && (d.place == 0 || w.place < d.place)
 	})
 }
 
 // judgeDelete: only what is the user's own, is referred to by nothing, and was changed by nobody else since the phone saw it.
-func (m *model) judgeDelete(v *verdict, d *delivery, form *hooks.Form, role string, present row, captured, now time.Time) {
+func (m *simModel) judgeDelete(v *simVerdict, d *simDelivery, form *hooks.Form, role string, present simRow, captured, now time.Time) {
 	if present == nil || m.behind(d) {
 		v.waitsFor = d.m.Record
 		return
@@ -491,16 +503,29 @@ func (m *model) judgeDelete(v *verdict, d *delivery, form *hooks.Form, role stri
 	if m.referred(d.m.Record) {
 		v.reasons = append(v.reasons, "record_referenced")
 	}
+	if m.again(d) {
+		last := int64(0)
+		for name, at := range m.rewritten {
+			if strings.HasPrefix(name, key+"/") {
+				last = max(last, at)
+			}
+		}
+		v.exists = last > d.m.AppliedSeq && last != afterRestore // something later stands
+		if last == afterRestore {
+			v.conflicts["_"] = simClash{}
+		}
+		return
+	}
 	for _, t := range m.touches[key] {
 		if t.device != d.device && t.rev > d.m.Rev {
-			v.conflicts["_"] = clash{}
+			v.conflicts["_"] = simClash{}
 		}
 	}
 	v.free = d.m.Collection != "visits" && d.m.Collection != "photos" && d.m.Collection != "enterprises"
 }
 
 // referred tells whether any record names this one.
-func (m *model) referred(id string) bool {
+func (m *simModel) referred(id string) bool {
 	for _, r := range m.rows {
 		for _, v := range r {
 			if v == id {
@@ -511,11 +536,31 @@ func (m *model) referred(id string) bool {
 	return false
 }
 
-func (m *model) has(collection, id string) bool {
+// resends tells whether the database was put back so lately that phones may still send again what they had sent.
+func (m *simModel) resends(now time.Time) bool {
+	return !m.restored.IsZero() && now.Sub(m.restored) < 14*24*time.Hour
+}
+
+// again tells whether a mutation comes again after a restore, with its place in the life before.
+func (m *simModel) again(d *simDelivery) bool { return d.m.AppliedSeq > 0 && d.resends }
+
+// asOf gives what comes again the clocks of its first exchange.
+func (m *simModel) asOf(d *simDelivery) *simDelivery {
+	sent, errSent := hooks.ParseTime(d.m.SentAt)
+	received, err := hooks.ParseTime(d.m.ServerTime)
+	if !d.resends || errSent != nil || err != nil || received.After(d.received) || d.received.Sub(received) > 28*24*time.Hour {
+		return d
+	}
+	its := *d
+	its.skew, its.received = sent.Sub(received), received
+	return &its
+}
+
+func (m *simModel) has(collection, id string) bool {
 	return m.rows[collection+"/"+id] != nil
 }
 
-func (m *model) judgeCreate(v *verdict, d *delivery, form *hooks.Form, role string, values, present row, captured, now time.Time) {
+func (m *simModel) judgeCreate(v *simVerdict, d *simDelivery, form *hooks.Form, role string, values, present simRow, captured, now time.Time) {
 	if present != nil {
 		v.waitsFor = ""
 		same := true
@@ -551,7 +596,7 @@ func (m *model) judgeCreate(v *verdict, d *delivery, form *hooks.Form, role stri
 	}
 }
 
-func (m *model) judgeUpdate(v *verdict, d *delivery, form *hooks.Form, values, present row, captured, now time.Time) {
+func (m *simModel) judgeUpdate(v *simVerdict, d *simDelivery, form *hooks.Form, values, present simRow, captured, now time.Time) {
 	if present == nil {
 		v.waitsFor = d.m.Record
 		return
@@ -571,14 +616,30 @@ func (m *model) judgeUpdate(v *verdict, d *delivery, form *hooks.Form, values, p
 		case reflect.DeepEqual(server, to):
 		case reflect.DeepEqual(server, from):
 			v.set[name] = c.To
-			if form.Field(name).Required && to == nil {
-				v.reasons = append(v.reasons, "required")
-			}
-			if name == "uscc" && to != nil && !usccShape.MatchString(str(to)) {
-				v.reasons = append(v.reasons, "bad_uscc")
-			}
 		default:
-			v.conflicts[name] = clash{c.To, server}
+			v.conflicts[name] = simClash{c.To, server}
+		}
+		if !m.again(d) {
+			continue
+		}
+		// Among writes that come again the later one of the life before wins, silently.
+		switch at := m.rewritten[d.m.Collection+"/"+d.m.Record+"/"+name]; {
+		case at == afterRestore:
+		case at > d.m.AppliedSeq:
+			delete(v.conflicts, name)
+			delete(v.set, name)
+		case !reflect.DeepEqual(server, to):
+			delete(v.conflicts, name)
+			v.set[name] = c.To
+		}
+	}
+	v.written = values
+	for name, value := range v.set {
+		if form.Field(name).Required && blank(value) == nil {
+			v.reasons = append(v.reasons, "required")
+		}
+		if name == "uscc" && blank(value) != nil && !usccShape.MatchString(str(value)) {
+			v.reasons = append(v.reasons, "bad_uscc")
 		}
 	}
 }
@@ -603,10 +664,10 @@ func fits(field string, v any) bool {
 }
 
 // settle compares what the server made of a mutation with what the page says, and brings the model to the same state.
-func (w *simWorld) settle(d *delivery, got Result) {
+func (w *simWorld) settle(d *simDelivery, got Result) {
 	v := w.judge(d, w.time)
-	if d.m.Op == "delete" && got.Status == Conflict && len(v.conflicts) == 0 && !w.onlyOwn(d) {
-		v.conflicts["_"] = clash{} // the domain changed it too: whether that was somebody else cannot be told from here
+	if d.m.Op == "delete" && !w.again(d) && got.Status == Conflict && len(v.conflicts) == 0 && !w.onlyOwn(d) {
+		v.conflicts["_"] = simClash{} // the domain changed it too: whether that was somebody else cannot be told from here
 	}
 	told := func() string {
 		return fmt.Sprintf("%s %s %s of %s: %s %s", d.m.Op, d.m.Collection, d.m.Record, d.user, got.Status, codesOf(got.Errors))
@@ -630,9 +691,9 @@ func (w *simWorld) settle(d *delivery, got Result) {
 	}
 	if old := w.ledger[d.m.Replaces]; old != nil && old.status == Deferred && !slices.Contains(codesOf(got.Errors), "already_settled") {
 		old.status = Rejected
-		w.waits = slices.DeleteFunc(w.waits, func(x *delivery) bool { return x.m.ID == d.m.Replaces })
+		w.waits = slices.DeleteFunc(w.waits, func(x *simDelivery) bool { return x.m.ID == d.m.Replaces })
 	}
-	w.ledger[d.m.ID] = &settled{body: w.body(d), user: d.user, status: got.Status, result: got}
+	w.ledger[d.m.ID] = &simSettled{body: w.body(d), user: d.user, status: got.Status, result: got}
 	switch got.Status {
 	case Deferred:
 		d.waitsFor = v.waitsFor
@@ -644,35 +705,63 @@ func (w *simWorld) settle(d *delivery, got Result) {
 		return
 	case Rejected:
 		w.rejections[d.m.ID+"\n"+canonicalJSON(d.raw)]++
+		w.refused[d.m.ID] = d
 	case Applied, Conflict:
 		switch {
 		case v.exists:
 		case d.m.Op == "create":
+			for field := range v.set {
+				w.writers[key+"/"+field] = d.m.ID
+			}
 			w.put(d.m.Collection, d.m.Record, v.set)
 			w.made[key] = d.device
 			w.derived(key)
 		case d.m.Op == "update":
 			w.change(key, v.set, hooks.Stored(w.time))
+			for field := range v.set {
+				w.writers[key+"/"+field] = d.m.ID
+			}
+			for field := range v.written {
+				if _, refused := v.conflicts[field]; !refused {
+					w.rewrite(d, key+"/"+field)
+				}
+			}
 		case got.Status == Applied:
 			w.remove(key, hooks.Stored(w.time))
+			w.rewrite(d, key+"/")
 		}
 		if got.Record != nil && !v.exists && (d.m.Op == "create" || len(v.set) > 0) {
-			w.touches[key] = append(w.touches[key], touch{d.device, got.Record.Rev})
+			w.touches[key] = append(w.touches[key], simTouch{d.device, got.Record.Rev})
 		}
 		w.judgeConflicts(d, v, got)
 	}
-	w.waits = slices.DeleteFunc(w.waits, func(x *delivery) bool { return x.m.ID == d.m.ID })
-	if got.Status == Applied && d.m.Op == "create" && d.place == 0 {
-		w.release(d.m.Record)
+	w.waits = slices.DeleteFunc(w.waits, func(x *simDelivery) bool { return x.m.ID == d.m.ID })
+	if got.Status == Applied && d.m.Op == "create" && (d.place == 0 || d.replayed) {
+		w.release(d)
 	}
 }
 
+// rewrite notes a write since the restore.
+func (m *simModel) rewrite(d *simDelivery, field string) {
+	if !d.resends {
+		return
+	}
+	at := afterRestore
+	if d.m.AppliedSeq > 0 {
+		at = d.m.AppliedSeq
+	}
+	m.rewritten[field] = max(m.rewritten[field], at)
+}
+
 // onlyOwn tells whether every change of a record since the phone saw it was the phone's own.
-func (w *simWorld) onlyOwn(d *delivery) bool {
+func (w *simWorld) onlyOwn(d *simDelivery) bool {
+	if w.times > 0 {
+		return false // revisions of the life before mean nothing here
+	}
 	var revs []int64
 	w.must(w.server.app.DB().NewQuery(fmt.Sprintf(`SELECT DISTINCT rev FROM sync_feed WHERE record = '%s' AND collection = '%s' AND rev > %d`, d.m.Record, d.m.Collection, d.m.Rev)).Column(&revs))
 	for _, rev := range revs {
-		if !slices.Contains(w.touches[d.m.Collection+"/"+d.m.Record], touch{d.device, rev}) {
+		if !slices.Contains(w.touches[d.m.Collection+"/"+d.m.Record], simTouch{d.device, rev}) {
 			return false
 		}
 	}
@@ -684,22 +773,41 @@ func (w *simWorld) touched(key string) {
 	collection, id := splitKey(key)
 	var rev int64
 	w.must(w.server.app.DB().NewQuery(fmt.Sprintf(`SELECT COALESCE(max(rev), 0) FROM sync_feed WHERE record = '%s' AND collection = '%s'`, id, collection)).Row(&rev))
-	w.touches[key] = append(w.touches[key], touch{"", rev})
+	w.touches[key] = append(w.touches[key], simTouch{"", rev})
+}
+
+// drop follows an administrator who says that a record will never come: what waits for it waits no longer.
+func (w *simWorld) drop(record string) {
+	for queue := []string{record}; len(queue) > 0; queue = queue[1:] {
+		for _, d := range slices.Clone(w.waits) {
+			if d.waitsFor == queue[0] {
+				w.giveUp(d)
+				if d.m.Op == "create" {
+					queue = append(queue, d.m.Record)
+				}
+			}
+		}
+	}
+}
+
+func (w *simWorld) giveUp(d *simDelivery) {
+	w.ledger[d.m.ID].status = Rejected
+	w.rejections[d.m.ID+"\n"+canonicalJSON(d.raw)]++
+	w.refused[d.m.ID] = d
+	w.waits = slices.DeleteFunc(w.waits, func(x *simDelivery) bool { return x == d })
 }
 
 // expire follows the 30 days' end of what waits.
 func (w *simWorld) expire() {
 	for _, d := range slices.Clone(w.waits) {
 		if w.time.Sub(d.received) >= 30*24*time.Hour {
-			w.ledger[d.m.ID].status = Rejected
-			w.rejections[d.m.ID+"\n"+canonicalJSON(d.raw)]++
-			w.waits = slices.DeleteFunc(w.waits, func(x *delivery) bool { return x == d })
+			w.giveUp(d)
 		}
 	}
 }
 
 // judgeConflicts: both values are there, the server's only for whoever may see it.
-func (w *simWorld) judgeConflicts(d *delivery, v *verdict, got Result) {
+func (w *simWorld) judgeConflicts(d *simDelivery, v *simVerdict, got Result) {
 	key := d.m.Collection + "/" + d.m.Record
 	for field, c := range v.conflicts {
 		shown := got.Conflicts[field]
@@ -713,13 +821,13 @@ func (w *simWorld) judgeConflicts(d *delivery, v *verdict, got Result) {
 		if sees && (shown.Theirs == nil || !reflect.DeepEqual(blank(*shown.Theirs), blank(c.theirs))) {
 			w.fail(3, "conflict in %s of %s: the server holds %v, %v is answered", field, key, c.theirs, shown.Theirs)
 		}
-		w.conflicts[d.m.ID+"/"+field] = row{"user": simUserID(d.user), "yours": blank(c.yours), "sees": sees}
+		w.conflicts[d.m.ID+"/"+field] = simRow{"user": simUserID(d.user), "yours": blank(c.yours), "sees": sees}
 	}
 }
 
 // release follows what waited for a record that has come, in the order in which it was received.
-func (w *simWorld) release(record string) {
-	queue := []string{record}
+func (w *simWorld) release(cause *simDelivery) {
+	queue := []string{cause.m.Record}
 	for len(queue) > 0 {
 		for _, d := range slices.Clone(w.waits) {
 			if d.waitsFor != queue[0] {
@@ -729,6 +837,8 @@ func (w *simWorld) release(record string) {
 			if err := w.server.app.DB().NewQuery(`SELECT result FROM sync_mutations WHERE id = '` + d.m.ID + `'`).Row(&raw); err != nil {
 				w.fail(1, "the ledger has no line for %s: %v", d.m.ID, err)
 			}
+			d.resends = w.resends(w.time)
+			d.anyScope = cause.anyScope && d.user == cause.user // it belongs to what was vouched for
 			var got Result
 			if err := json.Unmarshal([]byte(raw), &got); err != nil {
 				w.fail(1, "the ledger's line for %s: %v", d.m.ID, err)
@@ -748,7 +858,11 @@ func (w *simWorld) derived(key string) {
 	if collection == "demands" || collection == "loans" {
 		r, err := w.server.app.FindRecordById(collection, id)
 		if err != nil {
-			return // taken back by the same push; what is really lost shows at the end
+			// Taken back by the same push; what is really lost shows at the end.
+			if collection == "demands" && w.rows[key]["grid"] == nil {
+				w.rows[key]["harbour"] = blank(w.field("users", simUserID(w.users[w.made[key]]), "harbour"))
+			}
+			return
 		}
 		w.rows[key]["harbour"] = blank(r.GetString("harbour"))
 		if w.rows[key]["enterprise"] == nil && collection == "loans" {
@@ -761,7 +875,7 @@ func (w *simWorld) derived(key string) {
 	if collection == "loans" {
 		if e, err := w.server.app.FindRecordById("demand_events", id); err == nil {
 			w.made["demand_events/"+id] = w.made[key]
-			w.put("demand_events", id, row{"demand": e.GetString("demand"), "match": e.GetString("match"), "kind": e.GetString("kind")})
+			w.put("demand_events", id, simRow{"demand": e.GetString("demand"), "match": e.GetString("match"), "kind": e.GetString("kind")})
 		}
 	}
 }
@@ -775,7 +889,7 @@ func codesOf(errs hooks.FieldErrors) []string {
 }
 
 // body is what two sends of one mutation are compared by.
-func (w *simWorld) body(d *delivery) string { return d.user + "\n" + canonicalJSON(d.raw) }
+func (w *simWorld) body(d *simDelivery) string { return d.user + "\n" + canonicalJSON(d.raw) }
 
 func canonicalJSON(raw []byte) string {
 	var v any

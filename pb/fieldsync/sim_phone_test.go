@@ -12,7 +12,6 @@ import (
 	"mime/multipart"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"gangwan/hooks"
@@ -27,79 +26,80 @@ type simPhone struct {
 	clock        time.Duration // how far its clock is ahead
 	epoch        string
 	cursor       *string
-	has          map[string]held
-	own          map[string]ownCopy // what it wrote itself and has not pulled yet
-	outbox       []*entry
-	kept         []*entry // settled, for 14 days
-	pictures     []*picture64
+	has          map[string]simHeld
+	own          map[string]simCopy // what it wrote itself and has not pulled yet
+	outbox       []*simEntry
+	kept         []*simEntry // settled, for 14 days
+	pictures     []*simPicture
 	download     map[string]bool // records that came since a reset; nil: no full download is under way
 	pulls        int
-	resending    bool
-	delayed      []delayedAnswer
-	last         Result // of the latest mutation answered
+	missingDue   bool // after a restore, once all is sent again
+	delayed      []simDelayed
+	made         []string // the mutations it made, in order
 	results      map[string]Result
 	state        string
 	newer, older bool // one release ahead or behind
 	used         bool // somebody has it in hand
 }
 
-type held struct {
+type simHeld struct {
 	rev    int64
-	record row
+	record simRow
 }
 
-// ownCopy stays until the end of the first pull begun after the answer; 0: not answered yet.
-type ownCopy struct {
-	record   row
+// simCopy stays until the end of the first pull begun after the answer; 0: not answered yet.
+type simCopy struct {
+	record   simRow
 	answered int
 }
 
-type entry struct {
+type simEntry struct {
 	id         string
 	raw        json.RawMessage
 	collection string
 	record     string
 	state      string // "" to be sent, "waiting", "attention"; when kept: the status
 	seq        int64
-	sentAt     string // of the exchange that settled it
+	place      int    // in the order made
+	sentAt     string // clocks of the first exchange that was answered
 	serverTime string
 	settledAt  time.Time
 }
 
-type picture64 struct {
+type simPicture struct {
 	meta   AttachmentMeta
 	data   []byte
 	status Status // "" to be sent
 }
 
-type delayedAnswer struct {
+type simDelayed struct {
 	asked *string
 	raw   []byte
 }
 
 func (p *simPhone) now() string { return hooks.Stored(p.w.time.Add(p.clock)) }
 
-// fate is what becomes of one exchange on its way.
-type fate string
+// simFate is what becomes of one exchange on its way.
+type simFate string
 
 const (
-	fine    fate = "ok"
-	lost    fate = "lost"    // the request never arrives
-	unheard fate = "unheard" // it is served, the answer is lost
-	late    fate = "late"    // it arrives later, when nobody waits for the answer
-	double  fate = "double"  // it arrives, and once more later
-	delayed fate = "delayed" // it is served, the answer comes later
-	crash   fate = "crash"   // the server dies in the middle of it
+	fine    simFate = "ok"
+	lost    simFate = "lost"    // the request never arrives
+	unheard simFate = "unheard" // it is served, the answer is lost
+	late    simFate = "late"    // it arrives later, when nobody waits for the answer
+	double  simFate = "double"  // it arrives, and once more later
+	delayed simFate = "delayed" // it is served, the answer comes later
+	crash   simFate = "crash"   // the server dies in the middle of it
 )
 
 // exchange sends a request and returns what the phone hears; heard is false when it hears nothing.
-func (p *simPhone) exchange(how fate, at int, path, contentType string, body []byte) (status int, raw []byte, heard bool) {
+func (p *simPhone) exchange(how simFate, at int, path, contentType string, body []byte) (status int, raw []byte, heard bool) {
 	w := p.w
 	switch how {
 	case lost:
 		return 0, nil, false
 	case late, double:
-		w.late = append(w.late, lateCall{p, path, contentType, body})
+		w.late = append(w.late, simLate{p, path, contentType, body})
 		if how == late {
 			return 0, nil, false
 		}
@@ -112,7 +112,7 @@ func (p *simPhone) exchange(how fate, at int, path, contentType string, body []b
 }
 
 // hello opens a session.
-func (p *simPhone) hello(how fate, at int) {
+func (p *simPhone) hello(how simFate, at int) {
 	body := mustJSON(HelloRequest{Protocol: 1, Device: DeviceInfo{ID: p.device, Name: p.name, Platform: "sim", AppVersion: "1.0.0"}, SentAt: p.now(), Pending: len(p.outbox), Wiped: p.state == "wiped"})
 	status, raw, heard := p.exchange(how, at, "/api/sync/hello", "application/json", body)
 	if !heard || status != http.StatusOK {
@@ -126,44 +126,48 @@ func (p *simPhone) hello(how fate, at int) {
 	}
 }
 
-// epochIs notes which life of the database answers: after another one what is kept is sent again, and only then anything else.
+// epochIs notes which life of the database answers. In another one than before, all that is kept is sent again first, in its old
+// order: what was applied for 14 days, what was refused, what waits.
 func (p *simPhone) epochIs(epoch string) {
 	if p.epoch != "" && p.epoch != epoch {
-		var again []*entry
+		var all []*simEntry
 		for _, e := range p.kept {
 			if p.w.time.Sub(e.settledAt) < 14*24*time.Hour {
-				again = append(again, e.again())
+				all = append(all, e)
 			}
 		}
-		for _, e := range p.outbox {
-			if e.state == "waiting" {
-				e.state = ""
-			}
+		all = append(all, p.outbox...)
+		for _, e := range all {
+			e.again()
 		}
-		p.kept, p.outbox, p.resending = nil, append(again, p.outbox...), true
-		slices.SortStableFunc(p.outbox, func(a, b *entry) int { return strings.Compare(a.id, b.id) })
+		slices.SortStableFunc(all, func(a, b *simEntry) int { return a.place - b.place })
+		p.kept, p.outbox, p.missingDue = nil, all, true
 	}
 	p.epoch = epoch
 }
 
-// again is a settled mutation as it is sent after a restore: beside the compared body what tells its place in the life before.
-func (e *entry) again() *entry {
+// again makes a mutation that was answered before one to be sent after a restore: beside the compared body it says where it stood
+// in the life before, and with which clocks it was exchanged first.
+func (e *simEntry) again() {
+	if e.state == "" {
+		return
+	}
 	var m map[string]json.RawMessage
 	_ = json.Unmarshal(e.raw, &m)
 	if e.state == string(Applied) {
 		m["applied_seq"] = mustJSON(e.seq)
 	}
 	m["sent_at"], m["server_time"] = mustJSON(e.sentAt), mustJSON(e.serverTime)
-	return &entry{id: e.id, raw: mustJSON(m), collection: e.collection, record: e.record}
+	e.raw, e.state = mustJSON(m), ""
 }
 
 func (p *simPhone) wipe() {
-	p.has, p.own, p.outbox, p.kept, p.pictures, p.cursor, p.download = map[string]held{}, map[string]ownCopy{}, nil, nil, nil, nil, nil
+	p.has, p.own, p.outbox, p.kept, p.pictures, p.cursor, p.download = map[string]simHeld{}, map[string]simCopy{}, nil, nil, nil, nil, nil
 	p.state = "wiped"
 }
 
 // push sends the next n mutations in order; the answer frees them.
-func (p *simPhone) push(how fate, at, n int) {
+func (p *simPhone) push(how simFate, at, n int) {
 	batch := p.batch(n)
 	if len(batch) == 0 {
 		return
@@ -175,8 +179,8 @@ func (p *simPhone) push(how fate, at, n int) {
 	}
 }
 
-func (p *simPhone) batch(n int) []*entry {
-	var batch []*entry
+func (p *simPhone) batch(n int) []*simEntry {
+	var batch []*simEntry
 	for _, e := range p.outbox {
 		if e.state != "attention" && len(batch) < n {
 			batch = append(batch, e)
@@ -185,18 +189,18 @@ func (p *simPhone) batch(n int) []*entry {
 	return batch
 }
 
-func (p *simPhone) pushBody(batch []*entry) []byte {
+func (p *simPhone) pushBody(batch []*simEntry) []byte {
 	req := PushRequest{Protocol: 1, Device: p.device, Epoch: p.epoch, SentAt: p.now(), Pending: len(p.outbox)}
 	for _, e := range batch {
 		req.Mutations = append(req.Mutations, e.raw)
-		if e.sentAt == "" {
+		if e.serverTime == "" {
 			e.sentAt = req.SentAt
 		}
 	}
 	return mustJSON(req)
 }
 
-func (p *simPhone) pushed(status int, raw []byte, batch []*entry) {
+func (p *simPhone) pushed(status int, raw []byte, batch []*simEntry) {
 	switch {
 	case status == http.StatusConflict:
 		var e hooks.Error
@@ -218,14 +222,19 @@ func (p *simPhone) pushed(status int, raw []byte, batch []*entry) {
 	}
 	var resp PushResponse
 	p.w.parse(raw, &resp)
-	p.epoch = resp.Epoch
+	if p.epoch == "" {
+		p.epoch = resp.Epoch
+	}
 	for i, r := range resp.Results {
 		e := batch[i]
-		p.results[e.id], p.last = r, r
+		p.results[e.id] = r
+		if e.serverTime == "" {
+			e.serverTime = resp.ServerTime
+		}
 		switch r.Status {
 		case Applied, Conflict:
-			e.state, e.seq, e.settledAt, e.serverTime = string(r.Status), r.Seq, p.w.time, resp.ServerTime
-			p.outbox = slices.DeleteFunc(p.outbox, func(x *entry) bool { return x == e })
+			e.state, e.seq, e.settledAt = string(r.Status), r.Seq, p.w.time
+			p.outbox = slices.DeleteFunc(p.outbox, func(x *simEntry) bool { return x == e })
 			p.kept = append(p.kept, e)
 			if o, ok := p.own[e.collection+"/"+e.record]; ok {
 				o.answered = p.pulls + 1
@@ -240,7 +249,7 @@ func (p *simPhone) pushed(status int, raw []byte, batch []*entry) {
 }
 
 // pull asks for pages until there is no more, or until it is stopped after some.
-func (p *simPhone) pull(how fate, at, limit, pages int) {
+func (p *simPhone) pull(how simFate, at, limit, pages int) {
 	p.pulls++
 	begun := p.pulls
 	for page := 0; pages == 0 || page < pages; page++ {
@@ -250,8 +259,8 @@ func (p *simPhone) pull(how fate, at, limit, pages int) {
 		if !heard {
 			return
 		}
-		if how == delayed {
-			p.delayed = append(p.delayed, delayedAnswer{asked, raw})
+		if how == delayed && status == http.StatusOK {
+			p.delayed = append(p.delayed, simDelayed{asked, raw})
 			return
 		}
 		how = fine
@@ -267,19 +276,20 @@ func (p *simPhone) pull(how fate, at, limit, pages int) {
 		if status != http.StatusOK {
 			p.w.fail(2, "%s: a pull is answered %d %s", p.name, status, raw)
 		}
-		if more := p.pulled(asked, raw, begun); !more {
+		if more := p.pulled(asked, raw, begun, true); !more {
 			return
 		}
 	}
 }
 
-// pulled stores a page with its cursor, in one step; an answer to a cursor that is no longer its own is dropped.
-func (p *simPhone) pulled(asked *string, raw []byte, begun int) (more bool) {
+// pulled stores a page with its cursor, in one step (fresh: nothing has happened since it was made); an answer to a cursor that is no longer its own is dropped.
+func (p *simPhone) pulled(asked *string, raw []byte, begun int, fresh bool) (more bool) {
 	if (asked == nil) != (p.cursor == nil) || asked != nil && *asked != *p.cursor {
 		return false
 	}
 	var resp PullResponse
 	p.w.parse(raw, &resp)
+	p.epochIs(resp.Epoch)
 	if resp.Reset || asked == nil {
 		p.download = map[string]bool{}
 	}
@@ -288,7 +298,7 @@ func (p *simPhone) pulled(asked *string, raw []byte, begun int) (more bool) {
 			delete(p.has, c.Collection+"/"+c.ID)
 			continue
 		}
-		var record row
+		var record simRow
 		p.w.parse(c.Record, &record)
 		key := c.Collection + "/" + str(record["id"])
 		first := p.download != nil && !p.download[key]
@@ -296,7 +306,7 @@ func (p *simPhone) pulled(asked *string, raw []byte, begun int) (more bool) {
 			p.download[key] = true
 		}
 		if first || c.Rev >= p.has[key].rev {
-			p.has[key] = held{c.Rev, record}
+			p.has[key] = simHeld{c.Rev, record}
 		}
 	}
 	p.cursor = &resp.Cursor
@@ -319,12 +329,12 @@ func (p *simPhone) pulled(asked *string, raw []byte, begun int) (more bool) {
 			delete(p.own, key)
 		}
 	}
-	p.whole(&resp)
+	p.whole(&resp, fresh)
 	return false
 }
 
 // whole: a phone that has pulled everything holds exactly what its user may see, as the digest says.
-func (p *simPhone) whole(resp *PullResponse) {
+func (p *simPhone) whole(resp *PullResponse, fresh bool) {
 	w := p.w
 	got := map[string]CollectionDigest{}
 	for key, h := range p.has {
@@ -339,7 +349,7 @@ func (p *simPhone) whole(resp *PullResponse) {
 			w.fail(2, "%s, %s: holds %+v, the digest says %+v (given: %t)", p.name, h.Collection, got[h.Collection], want, given)
 		}
 	}
-	if resp.ServerTime != hooks.Stored(w.time) {
+	if !fresh {
 		return // an answer that was long on its way
 	}
 	for key := range w.rows {
@@ -355,7 +365,7 @@ func (p *simPhone) whole(resp *PullResponse) {
 }
 
 // view is a record as the phone shows it: its own copy before what it pulled.
-func (p *simPhone) view(key string) row {
+func (p *simPhone) view(key string) simRow {
 	if o, ok := p.own[key]; ok {
 		return o.record
 	}
@@ -384,42 +394,43 @@ func (p *simPhone) shown(collection string) []string {
 }
 
 // capture puts a new record into the outbox and shows it at once.
-func (p *simPhone) capture(collection string, data row) string {
+func (p *simPhone) capture(collection string, data simRow) string {
 	id := p.w.id(p.w.time.Add(p.clock))
 	if p.newer {
 		data["field_of_the_next_release"] = "kept " + id[:12]
 	}
-	p.enqueue(row{"op": "create", "collection": collection, "record": id, "data": data})
-	copied := row{"id": id}
+	p.enqueue(simRow{"op": "create", "collection": collection, "record": id, "data": data})
+	copied := simRow{"id": id}
 	for k, v := range data {
 		copied[k] = v
 	}
-	p.own[collection+"/"+id] = ownCopy{record: copied}
+	p.own[collection+"/"+id] = simCopy{record: copied}
 	return id
 }
 
 // change puts an update into the outbox: what is shown becomes to.
-func (p *simPhone) change(collection, id string, to row) {
+func (p *simPhone) change(collection, id string, to simRow) {
 	key := collection + "/" + id
-	changes, shown := row{}, row{}
+	changes, shown := simRow{}, simRow{}
 	for k, v := range p.view(key) {
 		shown[k] = v
 	}
 	for k, v := range to {
-		changes[k] = row{"from": shown[k], "to": v}
+		changes[k] = simRow{"from": shown[k], "to": v}
 		shown[k] = v
 	}
 	if p.newer {
-		changes["field_of_the_next_release"] = row{"from": nil, "to": "kept"}
+		changes["field_of_the_next_release"] = simRow{"from": nil, "to": "kept"}
 	}
-	p.enqueue(row{"op": "update", "collection": collection, "record": id, "changes": changes})
-	p.own[key] = ownCopy{record: shown}
+	p.enqueue(simRow{"op": "update", "collection": collection, "record": id, "changes": changes})
+	p.own[key] = simCopy{record: shown}
 }
 
-func (p *simPhone) enqueue(m row) *entry {
+func (p *simPhone) enqueue(m simRow) *simEntry {
 	m["id"], m["captured_at"] = p.w.id(p.w.time.Add(p.clock)), p.now()
-	e := &entry{id: str(m["id"]), raw: mustJSON(m), collection: str(m["collection"]), record: str(m["record"])}
-	p.outbox = append(p.outbox, e)
+	e := &simEntry{id: str(m["id"]), raw: mustJSON(m), collection: str(m["collection"]), record: str(m["record"])}
+	e.place = len(p.made)
+	p.outbox, p.made = append(p.outbox, e), append(p.made, e.id)
 	return e
 }
 
@@ -434,13 +445,13 @@ func (p *simPhone) photograph(collection, record string) {
 	}
 	sum := sha256.Sum256(data.Bytes())
 	digest := hex.EncodeToString(sum[:])
-	id := p.capture("photos", row{"collection": collection, "record": record, "sha256": digest, "bytes": float64(data.Len()), "taken_at": p.now()})
-	p.pictures = append(p.pictures, &picture64{meta: AttachmentMeta{Device: p.device, ID: id, Collection: collection, Record: record, SHA256: digest, Bytes: int64(data.Len()), TakenAt: p.now()}, data: data.Bytes()})
+	id := p.capture("photos", simRow{"collection": collection, "record": record, "sha256": digest, "bytes": float64(data.Len()), "taken_at": p.now()})
+	p.pictures = append(p.pictures, &simPicture{meta: AttachmentMeta{Device: p.device, ID: id, Collection: collection, Record: record, SHA256: digest, Bytes: int64(data.Len()), TakenAt: p.now()}, data: data.Bytes()})
 }
 
 // upload sends the next picture.
-func (p *simPhone) upload(how fate, at int) bool {
-	i := slices.IndexFunc(p.pictures, func(x *picture64) bool { return x.status == "" })
+func (p *simPhone) upload(how simFate, at int) bool {
+	i := slices.IndexFunc(p.pictures, func(x *simPicture) bool { return x.status == "" })
 	if i < 0 {
 		return false
 	}
@@ -493,10 +504,13 @@ func (p *simPhone) missing() {
 
 // drained: nothing is left that the phone could still do by itself.
 func (p *simPhone) drained() bool {
-	return !slices.ContainsFunc(p.outbox, func(e *entry) bool { return e.state == "" }) &&
-		!slices.ContainsFunc(p.pictures, func(x *picture64) bool { return x.status == "" })
+	return !slices.ContainsFunc(p.outbox, func(e *simEntry) bool { return e.state == "" }) &&
+		!slices.ContainsFunc(p.pictures, func(x *simPicture) bool { return x.status == "" })
 }
 
 func (p *simPhone) String() string {
 	return fmt.Sprintf("%s (%d in the outbox, %d held)", p.name, len(p.outbox), len(p.has))
 }
+
+// returns tells whether the phone still calls: nobody has stopped it.
+func (p *simPhone) returns() bool { return p.state == "" || p.state == "drain_only" }

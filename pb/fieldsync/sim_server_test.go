@@ -31,13 +31,13 @@ import (
 type simServer struct {
 	dir  string
 	now  hooks.Clock
-	fuse *fuse
+	fuse *simFuse
 	app  core.App
 	mux  http.Handler
 }
 
 func (s *simServer) start() error {
-	s.fuse = &fuse{}
+	s.fuse = &simFuse{}
 	app := core.NewBaseApp(core.BaseAppConfig{DataDir: s.dir, DBConnect: s.connect})
 	if err := app.Bootstrap(); err != nil {
 		return err
@@ -73,9 +73,9 @@ func (s *simServer) connect(path string) (*dbx.DB, error) {
 	return dbx.NewFromDB(sql.OpenDB(c), "sqlite"), nil
 }
 
-// fuse kills the server inside a transaction: the statement of that number fails, and so does every one after it, until the
+// simFuse kills the server inside a transaction: the statement of that number fails, and so does every one after it, until the
 // transaction has been undone. That is what a crash leaves.
-type fuse struct {
+type simFuse struct {
 	sync.Mutex
 	left  int // statements until it burns; 0: never
 	burnt bool
@@ -83,13 +83,13 @@ type fuse struct {
 
 var errCrashed = errors.New("the server died here")
 
-func (f *fuse) light(statements int) {
+func (f *simFuse) light(statements int) {
 	f.Lock()
 	defer f.Unlock()
 	f.left, f.burnt = statements, false
 }
 
-func (f *fuse) step() error {
+func (f *simFuse) step() error {
 	f.Lock()
 	defer f.Unlock()
 	if f.left > 0 {
@@ -104,7 +104,7 @@ func (f *fuse) step() error {
 
 type fusedDriver struct {
 	driver.Driver
-	fuse *fuse
+	fuse *simFuse
 }
 
 func (d fusedDriver) Open(name string) (driver.Conn, error) {
@@ -118,7 +118,7 @@ func (d fusedDriver) Open(name string) (driver.Conn, error) {
 // fusedConn is used by one goroutine at a time. Only what happens inside a transaction can burn.
 type fusedConn struct {
 	sqliteConn
-	fuse   *fuse
+	fuse   *simFuse
 	inside bool
 }
 
@@ -223,40 +223,40 @@ var simTemplate = sync.OnceValues(func() (map[string][]byte, error) {
 	return files, nil
 })
 
-type seedRow struct {
+type simSeed struct {
 	collection, id string
 	values         map[string]any
 }
 
 // simDistrict is what there is before anything happens: two harbours, three grids, two banks, and everybody who will act.
-func simDistrict() []seedRow {
-	rows := []seedRow{
-		{"areas", "area10000000000", row{"code": "500101001", "name": "高笋塘街道", "kind": "street"}},
-		{"areas", "area20000000000", row{"code": "500101001001", "name": "王家坡社区", "kind": "community", "parent": "area10000000000"}},
-		{"banks", "bank00000000000", row{"name": "甲银行", "kind": "bank"}},
-		{"banks", "bank10000000000", row{"name": "乙银行", "kind": "bank"}},
-		{"harbours", "harbour00000000", row{"number": "001", "name": "高笋塘港湾", "kind": "street", "host_bank": "bank00000000000", "area": "area10000000000"}},
-		{"harbours", "harbour10000000", row{"number": "002", "name": "商圈港湾", "kind": "business_circle", "host_bank": "bank10000000000"}},
-		{"grids", "grid00000000000", row{"name": "第一网格", "area": "area20000000000", "harbour": "harbour00000000"}},
-		{"grids", "grid10000000000", row{"name": "第二网格", "area": "area20000000000", "harbour": "harbour10000000"}},
-		{"grids", "grid20000000000", row{"name": "第三网格", "area": "area20000000000", "harbour": "harbour00000000"}},
+func simDistrict() []simSeed {
+	rows := []simSeed{
+		{"areas", "area10000000000", simRow{"code": "500101001", "name": "高笋塘街道", "kind": "street"}},
+		{"areas", "area20000000000", simRow{"code": "500101001001", "name": "王家坡社区", "kind": "community", "parent": "area10000000000"}},
+		{"banks", "bank00000000000", simRow{"name": "甲银行", "kind": "bank"}},
+		{"banks", "bank10000000000", simRow{"name": "乙银行", "kind": "bank"}},
+		{"harbours", "harbour00000000", simRow{"number": "001", "name": "高笋塘港湾", "kind": "street", "host_bank": "bank00000000000", "area": "area10000000000"}},
+		{"harbours", "harbour10000000", simRow{"number": "002", "name": "商圈港湾", "kind": "business_circle", "host_bank": "bank10000000000"}},
+		{"grids", "grid00000000000", simRow{"name": "第一网格", "area": "area20000000000", "harbour": "harbour00000000"}},
+		{"grids", "grid10000000000", simRow{"name": "第二网格", "area": "area20000000000", "harbour": "harbour10000000"}},
+		{"grids", "grid20000000000", simRow{"name": "第三网格", "area": "area20000000000", "harbour": "harbour00000000"}},
 	}
-	user := func(name string, values row) {
+	user := func(name string, values simRow) {
 		values["name"], values["email"], values["password"] = name, name+"@example.com", "password123"
-		rows = append(rows, seedRow{"users", simUserID(name), values})
+		rows = append(rows, simSeed{"users", simUserID(name), values})
 	}
-	user("worker1", row{"role": "grid_worker"})
-	user("worker2", row{"role": "grid_worker"})
-	user("counter", row{"role": "harbour_staff", "harbour": "harbour00000000"})
-	user("liaison", row{"role": "liaison", "harbour": "harbour10000000"})
-	user("deskA", row{"role": "bank", "bank": "bank00000000000"})
-	user("deskB", row{"role": "bank", "bank": "bank10000000000"})
+	user("worker1", simRow{"role": "grid_worker"})
+	user("worker2", simRow{"role": "grid_worker"})
+	user("counter", simRow{"role": "harbour_staff", "harbour": "harbour00000000"})
+	user("liaison", simRow{"role": "liaison", "harbour": "harbour10000000"})
+	user("deskA", simRow{"role": "bank", "bank": "bank00000000000"})
+	user("deskB", simRow{"role": "bank", "bank": "bank10000000000"})
 	return append(rows,
-		seedRow{"assignments", "assign000000000", row{"user": simUserID("worker1"), "grid": "grid00000000000", "from": "", "until": ""}},
-		seedRow{"assignments", "assign100000000", row{"user": simUserID("worker2"), "grid": "grid10000000000", "from": "", "until": ""}},
-		seedRow{"enterprises", "ent000000000000", row{"name": "重庆小面馆", "kind": "company", "grid": "grid00000000000", "phone": "13900000001", "special_groups": []any{"veteran"}}},
-		seedRow{"enterprises", "ent100000000000", row{"name": "三峡五金店", "kind": "company", "grid": "grid10000000000", "phone": "13900000002"}},
-		seedRow{"enterprises", "ent200000000000", row{"name": "盐井茶馆", "kind": "company", "grid": "grid20000000000"}},
+		simSeed{"assignments", "assign000000000", simRow{"user": simUserID("worker1"), "grid": "grid00000000000", "from": "", "until": ""}},
+		simSeed{"assignments", "assign100000000", simRow{"user": simUserID("worker2"), "grid": "grid10000000000", "from": "", "until": ""}},
+		simSeed{"enterprises", "ent000000000000", simRow{"name": "重庆小面馆", "kind": "company", "grid": "grid00000000000", "phone": "13900000001", "special_groups": []any{"veteran"}}},
+		simSeed{"enterprises", "ent100000000000", simRow{"name": "三峡五金店", "kind": "company", "grid": "grid10000000000", "phone": "13900000002"}},
+		simSeed{"enterprises", "ent200000000000", simRow{"name": "盐井茶馆", "kind": "company", "grid": "grid20000000000"}},
 	)
 }
 

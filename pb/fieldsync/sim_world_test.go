@@ -3,7 +3,10 @@ package fieldsync
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -18,33 +21,38 @@ import (
 // simWorld is one simulated history: a real server, model phones, a network and a clock between them, and the model of what must
 // be true. It is deterministic: the same steps give the same history.
 type simWorld struct {
-	*model
-	server *simServer
-	time   time.Time
-	n      uint32
-	shade  uint16
-	phones []*simPhone
-	late   []lateCall
-	done   []string // steps so far
-	tally  map[string]int
+	*simModel
+	server     *simServer
+	time       time.Time
+	n          uint32
+	shade      uint16
+	phones     []*simPhone
+	late       []simLate
+	done       []string // steps so far
+	backup     *simBackup
+	lost       *simModel // what was there when a backup was put back
+	times      int       // how often that happened
+	epoch      string
+	lastOffice string // the writer's name of the latest change before that
+	tally      map[string]int
 }
 
-type lateCall struct {
+type simLate struct {
 	p                 *simPhone
 	path, contentType string
 	body              []byte
 }
 
-// broken ends a history: an invariant does not hold.
-type broken struct {
+// simBroken ends a history: an invariant does not hold.
+type simBroken struct {
 	invariant int
 	message   string
 }
 
-func (b *broken) Error() string { return fmt.Sprintf("invariant %d: %s", b.invariant, b.message) }
+func (b *simBroken) Error() string { return fmt.Sprintf("invariant %d: %s", b.invariant, b.message) }
 
 func (w *simWorld) fail(invariant int, format string, args ...any) {
-	panic(&broken{invariant, fmt.Sprintf(format, args...)})
+	panic(&simBroken{invariant, fmt.Sprintf(format, args...)})
 }
 
 func (w *simWorld) must(err error) {
@@ -60,7 +68,7 @@ func (w *simWorld) parse(raw []byte, into any) {
 }
 
 func newSimWorld(dir string) (*simWorld, error) {
-	w := &simWorld{model: newModel(), time: dayOne, tally: map[string]int{}}
+	w := &simWorld{simModel: newSimModel(), time: dayOne, tally: map[string]int{}}
 	var err error
 	w.server, err = newSimServer(dir, func() time.Time { return w.time })
 	if err != nil {
@@ -71,7 +79,7 @@ func newSimWorld(dir string) (*simWorld, error) {
 		clock      time.Duration
 	}{{"worker1", "worker1", 0}, {"worker1b", "worker1", time.Minute}, {"worker2", "worker2", -3 * 24 * time.Hour}, {"counter", "counter", 0},
 		{"deskA", "deskA", 0}, {"deskB", "deskB", 50 * time.Hour}, {"liaison", "liaison", -time.Hour}} {
-		phone := &simPhone{w: w, name: p.name, user: p.user, clock: p.clock, has: map[string]held{}, own: map[string]ownCopy{}, results: map[string]Result{}}
+		phone := &simPhone{w: w, name: p.name, user: p.user, clock: p.clock, has: map[string]simHeld{}, own: map[string]simCopy{}, results: map[string]Result{}}
 		phone.device = w.id(w.time)
 		w.users[phone.device] = p.user
 		w.phones = append(w.phones, phone)
@@ -116,7 +124,7 @@ func (w *simWorld) judgePush(p *simPhone, body, raw []byte) {
 	}
 	for i, m := range req.Mutations {
 		got := resp.Results[i]
-		d := &delivery{user: p.user, device: p.device, skew: skewOf(req.SentAt, w.time), received: w.time, raw: m}
+		d := &simDelivery{user: p.user, device: p.device, skew: skewOf(req.SentAt, w.time), received: w.time, raw: m, resends: w.resends(w.time)}
 		if err := json.Unmarshal(m, &d.m); err != nil || d.m.ID == "" {
 			w.rejections[d.m.ID+"\n"+canonicalJSON(m)] = 1
 			if got.Status != Rejected {
@@ -154,12 +162,17 @@ func (w *simWorld) judgePull(p *simPhone, raw []byte) {
 	if resp.Reset {
 		w.tally["reset"]++
 	}
+	if w.epoch != "" && resp.Epoch != w.epoch {
+		w.tally["restore proved by a cursor"]++
+		w.newLife()
+	}
+	w.epoch = resp.Epoch
 	for _, c := range resp.Changes {
 		w.tally[c.Op]++
 		if c.Op != "upsert" {
 			continue
 		}
-		var record row
+		var record simRow
 		w.parse(c.Record, &record)
 		key := c.Collection + "/" + str(record["id"])
 		if _, followed := tracked[c.Collection]; followed && !w.visible(simUserID(p.user), key, hooks.Stored(w.time)) {
@@ -198,7 +211,7 @@ func (w *simWorld) sqlNow() string {
 }
 
 // console saves a change as an administrator would.
-func (w *simWorld) console(key string, values row) {
+func (w *simWorld) console(key string, values simRow) {
 	collection, id := splitKey(key)
 	r, err := w.server.app.FindRecordById(collection, id)
 	w.must(err)
@@ -206,13 +219,28 @@ func (w *simWorld) console(key string, values row) {
 		r.Set(k, v)
 	}
 	w.must(w.server.app.Save(r))
-	w.change(key, values, hooks.Stored(w.time))
-	w.touched(key)
+	w.office(key, values, hooks.Stored(w.time))
 }
 
-func (w *simWorld) consoleNew(collection string, values row) string {
+// office notes what the office changed.
+func (w *simWorld) office(key string, values simRow, at string) {
+	before := maps.Clone(w.rows[key])
+	w.change(key, values, at)
+	w.touched(key)
+	for field := range values {
+		w.writers[key+"/"+field] = w.officer()
+		if w.resends(w.time) && !reflect.DeepEqual(before[field], w.rows[key][field]) {
+			w.rewritten[key+"/"+field] = afterRestore
+		}
+	}
+}
+
+func (w *simWorld) consoleNew(collection string, values simRow) string {
 	w.n++
-	id := fmt.Sprintf("new%012d", w.n)
+	return w.consoleNewAs(collection, fmt.Sprintf("new%012d", w.n), values)
+}
+
+func (w *simWorld) consoleNewAs(collection, id string, values simRow) string {
 	w.must(w.server.save(collection, id, values))
 	w.put(collection, id, values)
 	w.derived(collection + "/" + id)
@@ -229,7 +257,7 @@ func (w *simWorld) consoleDelete(key string) {
 }
 
 // sql changes a record behind everybody's back.
-func (w *simWorld) sql(key string, values row) {
+func (w *simWorld) sql(key string, values simRow) {
 	collection, id := splitKey(key)
 	params := dbx.Params{}
 	for field, v := range values {
@@ -242,6 +270,15 @@ func (w *simWorld) sql(key string, values row) {
 	w.must(err)
 	w.change(key, values, w.sqlNow())
 	w.touched(key)
+	for field := range values {
+		w.writers[key+"/"+field] = w.officer()
+	}
+}
+
+// officer is the writer of a change that no phone made.
+func (w *simWorld) officer() string {
+	w.n++
+	return fmt.Sprintf("office %08d", w.n)
 }
 
 // keys lists the records of a collection that the model knows, in order.
@@ -259,7 +296,7 @@ func (w *simWorld) keys(collection string) []string {
 func (w *simWorld) childless(collection string) []string {
 	return slices.DeleteFunc(w.keys(collection), func(key string) bool {
 		_, id := splitKey(key)
-		return w.referred(id) || slices.ContainsFunc(w.waits, func(d *delivery) bool { return strings.Contains(string(d.raw), id) })
+		return w.referred(id) || slices.ContainsFunc(w.waits, func(d *simDelivery) bool { return strings.Contains(string(d.raw), id) })
 	})
 }
 
@@ -271,6 +308,67 @@ func nth[T any](list []T, n int) (T, bool) {
 	return list[n%len(list)], true
 }
 
+// simBackup is what a backup keeps: the database, and the model of it.
+type simBackup struct {
+	file  string
+	model *simModel
+}
+
+func (w *simWorld) takeBackup() {
+	w.n++
+	file := filepath.Join(w.server.dir, fmt.Sprintf("backup%d.db", w.n))
+	_, err := w.server.app.DB().NewQuery("VACUUM INTO '" + file + "'").Execute()
+	w.must(err)
+	w.backup = &simBackup{file, w.simModel.clone()}
+}
+
+// putBack restores the backup. Announced: by the command, which says that a new life begins. Else somebody copied the file back:
+// the first phone that comes with a cursor of the future proves it.
+func (w *simWorld) putBack(announced bool) {
+	if w.backup == nil {
+		return
+	}
+	if !announced {
+		for _, p := range w.phones {
+			if p.used && p.state == "" {
+				p.pull(fine, 0, 0, 0)
+			}
+		}
+	}
+	w.must(w.server.stop())
+	raw, err := os.ReadFile(w.backup.file)
+	w.must(err)
+	for _, name := range []string{"data.db-wal", "data.db-shm"} {
+		w.must(os.RemoveAll(filepath.Join(w.server.dir, name)))
+	}
+	w.must(os.WriteFile(filepath.Join(w.server.dir, "data.db"), raw, 0o600))
+	w.must(w.server.start())
+	w.lost, w.simModel, w.lastOffice = w.simModel, w.backup.model.clone(), w.officer()
+	w.times++
+	if announced {
+		_, err := NewEpoch(w.server.app, w.time)
+		w.must(err)
+		w.newLife()
+		return
+	}
+	for _, p := range w.phones {
+		if p.used && p.state == "" {
+			p.pull(fine, 0, 0, 0)
+		}
+	}
+	if w.restored.IsZero() || w.restored.Before(w.time) { // nobody could prove it: an administrator says it
+		_, err := NewEpoch(w.server.app, w.time)
+		w.must(err)
+		w.newLife()
+	}
+}
+
+// newLife follows the server into another epoch.
+func (w *simWorld) newLife() {
+	w.restored, w.rewritten = w.time, map[string]int64{}
+	w.must(w.server.app.DB().NewQuery(`SELECT value FROM sync_state WHERE key = 'epoch'`).Row(&w.epoch))
+}
+
 // quiet ends all faults and lets every phone do what it does by itself; then everything is compared.
 func (w *simWorld) quiet() {
 	for len(w.late) > 0 {
@@ -279,16 +377,19 @@ func (w *simWorld) quiet() {
 	w.time = w.time.Add(100 * time.Hour) // the last boundaries pass by the clock alone
 	for round := 0; ; round++ {
 		busy := false
-		for _, p := range w.phones {
-			if p.state == "wiped" || p.state == "suspended" || !p.used {
+		order := slices.Clone(w.phones)
+		if w.n%2 == 0 { // who comes first is chance
+			slices.Reverse(order)
+		}
+		for _, p := range order {
+			if !p.returns() || !p.used {
 				continue
 			}
 			p.hello(fine, 0)
-			if p.resending {
-				p.resending = false
-				defer p.missing()
-			}
 			p.push(fine, 0, MaxMutations)
+			if p.missingDue && !slices.ContainsFunc(p.outbox, func(e *simEntry) bool { return e.state == "" }) {
+				p.missing()
+			}
 			for i := 0; i < len(p.pictures) && p.upload(fine, 0); i++ {
 			}
 			if p.state != "drain_only" {
@@ -339,6 +440,7 @@ func (w *simWorld) compare() {
 	}
 	w.compareKept()
 	w.comparePictures()
+	w.compareRestored()
 	listed := map[string]map[string]map[string]any{}
 	for _, p := range w.phones {
 		if p.state != "" || !p.used {
@@ -383,6 +485,11 @@ func (w *simWorld) compareKept() {
 	for _, r := range rejected {
 		got[r.ID+"\n"+canonicalJSON([]byte(r.Body))]++
 	}
+	if w.times > 0 {
+		for body := range got { // sent again with the clocks of its first exchange it may be kept once more
+			got[body] = min(got[body], w.rejections[body])
+		}
+	}
 	if !reflect.DeepEqual(got, w.rejections) {
 		w.fail(3, "rejections kept: %v\nshould be: %v", got, w.rejections)
 	}
@@ -424,15 +531,19 @@ func (w *simWorld) compareKept() {
 	}
 }
 
-// comparePictures: every picture taken in is in its record, with its bytes, or waits for it.
+// comparePictures: every picture taken in is in its record, with its bytes.
 func (w *simWorld) comparePictures() {
 	for _, p := range w.phones {
 		for _, x := range p.pictures {
-			photo, err := w.server.app.FindRecordById("photos", x.meta.ID)
-			if err != nil || w.photos[x.meta.ID] == "" || w.photos[x.meta.ID] == Rejected || x.status == Rejected {
+			if w.rows["photos/"+x.meta.ID] == nil || !p.returns() || x.status != Applied && x.status != Deferred {
 				continue
 			}
+			photo, err := w.server.app.FindRecordById("photos", x.meta.ID)
+			w.must(err)
 			if photo.GetString("file") == "" {
+				if w.photos[x.meta.ID] == Rejected {
+					continue
+				}
 				w.fail(1, "the picture of %s was taken in and is not in its record", photo.Id)
 			}
 			files, err := w.server.app.NewFilesystem()
@@ -441,6 +552,38 @@ func (w *simWorld) comparePictures() {
 				w.fail(1, "the bytes of %s are not there: %v", photo.Id, err)
 			}
 			w.must(files.Close())
+		}
+	}
+}
+
+// compareRestored: what phones had been told was applied is there again, with the values of the life before, unless somebody
+// wrote something else since.
+func (w *simWorld) compareRestored() {
+	for _, p := range w.phones {
+		if !p.returns() || !p.used {
+			continue
+		}
+		for _, e := range p.kept {
+			if w.ledger[e.id] == nil {
+				w.fail(1, "%s was told that %s %s is %s, and the server knows nothing of it", p.name, e.collection, e.record, e.state)
+			}
+		}
+	}
+	if w.times != 1 {
+		return
+	}
+	for _, key := range sortedKeys(w.lost.writers) {
+		record, field := key[:strings.LastIndex(key, "/")], key[strings.LastIndex(key, "/")+1:]
+		writer := w.ledger[w.lost.writers[key]]
+		was, is := w.lost.rows[record], w.rows[record]
+		if writer == nil || writer.status != Applied || was == nil || is == nil {
+			continue
+		}
+		if last := w.writers[key]; w.lost.ledger[last] == nil && (!strings.HasPrefix(last, "office") || last > w.lastOffice) {
+			continue // somebody wrote something else since
+		}
+		if !reflect.DeepEqual(was[field], is[field]) {
+			w.fail(1, "%s was %v before the restore and is %v after everybody sent again", key, was[field], is[field])
 		}
 	}
 }
@@ -468,7 +611,7 @@ func play(dir string, steps []string) (tally map[string]int, err error) {
 			if err, ok = x.(error); !ok {
 				panic(x)
 			}
-			if _, foreseen := x.(*broken); !foreseen && !strings.HasPrefix(err.Error(), "the simulation") {
+			if _, foreseen := x.(*simBroken); !foreseen && !strings.HasPrefix(err.Error(), "the simulation") {
 				panic(x)
 			}
 			err = fmt.Errorf("after %q: %w", w.done[len(w.done)-1], err)
@@ -487,20 +630,20 @@ func play(dir string, steps []string) (tally map[string]int, err error) {
 // step runs one line: a verb and its arguments. Numbers pick among what is there, so that a history with steps left out is one too.
 func (w *simWorld) step(line string) {
 	words := strings.Fields(line)
-	v := verbs[words[0]]
+	v := simVerbs[words[0]]
 	if v == nil {
 		panic(fmt.Errorf("the simulation knows no step %q", line))
 	}
-	a := &args{w, words[1:]}
+	a := &simArgs{w, words[1:]}
 	v.run(w, a)
 }
 
-type args struct {
+type simArgs struct {
 	w     *simWorld
 	words []string
 }
 
-func (a *args) word() string {
+func (a *simArgs) word() string {
 	if len(a.words) == 0 {
 		return "0"
 	}
@@ -509,13 +652,13 @@ func (a *args) word() string {
 	return word
 }
 
-func (a *args) int() int {
+func (a *simArgs) int() int {
 	n, err := strconv.Atoi(a.word())
 	a.w.must(err)
 	return n
 }
 
-func (a *args) phone() *simPhone {
+func (a *simArgs) phone() *simPhone {
 	name := a.word()
 	for _, p := range a.w.phones {
 		if p.name == name {
@@ -526,9 +669,9 @@ func (a *args) phone() *simPhone {
 	panic(fmt.Errorf("the simulation has no phone %q", name))
 }
 
-// how reads what becomes of an exchange: a fate, with a colon the statement at which the server dies.
-func (a *args) how() (fate, int) {
+// how reads what becomes of an exchange: a simFate, with a colon the statement at which the server dies.
+func (a *simArgs) how() (simFate, int) {
 	name, at, _ := strings.Cut(a.word(), ":")
 	n, _ := strconv.Atoi(at)
-	return fate(name), n
+	return simFate(name), n
 }

@@ -1,7 +1,6 @@
 package fieldsync
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -145,25 +144,44 @@ func TestARefusedPictureCanBeLookedAtForThirtyDays(t *testing.T) {
 	}
 }
 
-// An upload finds its file already there, left by an attempt that was lost long ago; the sweep has seen it too.
+// An upload finds its file already there, left by an attempt that was lost long ago; the sweep has seen it too, and comes
+// for it before the upload is through.
 func TestTheSweepDoesNotTakeAFileFromUnderAnUpload(t *testing.T) {
 	d := newDistrict(t)
 	p := d.phone("worker1")
-	for range 20 {
-		_, photo, meta := p.captured()
-		name := "p" + sumOf(picturePNG(1))[:24] + ".png"
-		d.leave(d.path("photos", photo, name))
-		d.time = d.time.Add(25 * time.Hour)
-		swept := make(chan error, 1)
-		go func() { swept <- serverOf(d.app).sweepOrphans() }()
-		expectPicture(t, p.attach(meta, picturePNG(1)), Applied, "", false)
-		if err := <-swept; err != nil {
-			t.Fatal(err)
+	s := serverOf(d.app)
+	_, photo, meta := p.captured()
+	orphan := d.leave(d.path("photos", photo, "p"+sumOf(picturePNG(1))[:24]+".png"))
+	d.time = d.time.Add(25 * time.Hour)
+	s.files.RLock() // an upload is under way
+	swept := make(chan error, 1)
+	go func() { swept <- s.sweepOrphans() }()
+	for s.files.TryRLock() { // fails from when the sweep waits
+		s.files.RUnlock()
+		select {
+		case err := <-swept:
+			t.Fatalf("swept while an upload was under way: %v", err)
+		default:
+			runtime.Gosched()
 		}
-		whole, err := os.ReadFile(d.path("photos", photo, d.file("photos", photo, "file")))
-		if err != nil || !bytes.Equal(whole, picturePNG(1)) {
-			t.Fatalf("applied, and its file is gone: %v", err)
-		}
+	}
+	meta.Device, meta.SHA256, meta.Bytes = p.device, sumOf(picturePNG(1)), int64(len(picturePNG(1)))
+	named, _, err := s.examine(d.users["worker1"], meta, picturePNG(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.write(1, func(tx core.App) error {
+		_, err := (&applier{tx: tx, user: d.users["worker1"], device: p.device, received: d.time}).receive(named)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s.files.RUnlock()
+	if err := <-swept; err != nil {
+		t.Fatal(err)
+	}
+	if d.file("photos", photo, "file") != filepath.Base(orphan) || !isThere(orphan) {
+		t.Error("applied, and its file is gone")
 	}
 }
 

@@ -105,7 +105,7 @@ func Backup(ctx context.Context, app core.App, parent string, o Options) (dir st
 		return "", m, err
 	}
 	defer w.sums.Close()
-	if err := w.add(databaseFile, filepath.Join(work, databaseFile), false); err != nil {
+	if _, err := w.add(databaseFile, filepath.Join(work, databaseFile), false); err != nil {
 		return "", m, err
 	}
 	if !m.Remote {
@@ -335,7 +335,7 @@ func (w *setWriter) pictures(app core.App, db dbx.Builder) error {
 			w.last = now
 		}
 		name := core.LocalStorageDirName + "/" + f.Path
-		err := w.add(name, filepath.Join(w.storage, filepath.FromSlash(f.Path)), true)
+		linked, err := w.add(name, filepath.Join(w.storage, filepath.FromSlash(f.Path)), true)
 		if errors.Is(err, fs.ErrNotExist) {
 			if !f.Needed {
 				return nil
@@ -351,45 +351,48 @@ func (w *setWriter) pictures(app core.App, db dbx.Builder) error {
 			return err
 		}
 		w.m.Files++
+		if linked {
+			w.m.Linked++
+		}
 		// PocketBase keeps a file's type beside it.
-		if err := w.add(name+".attrs", filepath.Join(w.storage, filepath.FromSlash(f.Path+".attrs")), true); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := w.add(name+".attrs", filepath.Join(w.storage, filepath.FromSlash(f.Path+".attrs")), true); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		return nil
 	})
 }
 
-// add notes a file's checksum and, if it lies elsewhere, copies it into the set. A file is never changed once written,
+// add notes a file's checksum and, if it lies elsewhere, copies or links it into the set. A file is never changed once written,
 // so one of the same name and size as in the set before is that one.
-func (w *setWriter) add(name, from string, copied bool) error {
+func (w *setWriter) add(name, from string, copied bool) (linked bool, err error) {
 	info, err := os.Stat(from)
 	if err != nil {
-		return err
+		return false, err
 	}
 	target := filepath.Join(w.dir, filepath.FromSlash(name))
 	digest := ""
 	if copied {
 		if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
-			return err
+			return false, err
 		}
 		if known := w.known[name]; known != "" {
 			old := filepath.Join(w.before, filepath.FromSlash(name))
 			if was, err := os.Stat(old); err == nil && was.Size() == info.Size() && os.Link(old, target) == nil {
 				digest = known
-				w.m.Linked++
+				linked = true
 			}
 		}
 		if digest == "" {
 			if digest, err = copyFile(from, target); err != nil {
-				return err
+				return false, err
 			}
 		}
 	} else if digest, err = hashFile(from); err != nil {
-		return err
+		return false, err
 	}
 	w.m.Bytes += info.Size()
 	_, err = fmt.Fprintf(w.buffered, "%s  %s\n", digest, name)
-	return err
+	return linked, err
 }
 
 // close makes everything durable; the manifest comes last.

@@ -81,7 +81,7 @@ manifest.json（时间、条数等）。同一目录下已有备份的，没有�
 
 退出码：0 完整；1 没有做成；2 已做成，但数据库里有的照片在磁盘上找不到（会列出）。`,
 		Example:     "  gangwan backup /mnt/nas/gangwan\n  gangwan backup --dir /srv/gangwan/pb_data /mnt/nas/gangwan",
-		Args:        atMostOne,
+		Args:        atMost(1),
 		Annotations: marked,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			closed, err := open(app)
@@ -105,7 +105,7 @@ manifest.json（时间、条数等）。同一目录下已有备份的，没有�
 恢复以后，备份之后的上报由手机自动补回：每台手机保存最近 14 天已上报的内容和照片，下次联网时自动再报一遍，不用人操作，也不会重复。
 补不回来的只有：备份之后在管理后台做的修改、再也不联网的手机、超过 14 天的内容。日志、证书和已发布的报表不受影响。`,
 		Example:     "  gangwan restore /mnt/nas/gangwan/gangwan-20261125-013000",
-		Args:        atMostOne,
+		Args:        atMost(1),
 		Annotations: marked,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -126,7 +126,7 @@ manifest.json（时间、条数等）。同一目录下已有备份的，没有�
 只看不改；加 --fix 时在一个事务里修复能修复的，并逐项说明。服务运行时也可以用。
 退出码：0 没有问题（或已全部修复）；1 还有问题。`,
 		Example:     "  gangwan doctor\n  gangwan doctor --fix",
-		Args:        cobra.NoArgs,
+		Args:        atMost(0),
 		Annotations: marked,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			closed, err := open(app)
@@ -141,11 +141,14 @@ manifest.json（时间、条数等）。同一目录下已有备份的，没有�
 	return []*cobra.Command{backup, restore, doctor}
 }
 
-func atMostOne(cmd *cobra.Command, args []string) error {
-	if len(args) > 1 {
-		return fmt.Errorf("只能给出一个目录；用法：%s", cmd.UseLine())
+// atMost words in Chinese what cobra would say in English.
+func atMost(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > n {
+			return fmt.Errorf("参数多余：%s；用法：%s（--help 看说明）", strings.Join(args[n:], " "), cmd.UseLine())
+		}
+		return nil
 	}
-	return nil
 }
 
 func options(cmd *cobra.Command, clock hooks.Clock, version string) Options {

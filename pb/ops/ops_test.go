@@ -312,6 +312,12 @@ func TestARestoreIsRefusedWhileAServerOrAnyOtherProgramHasTheDatabaseOpen(t *tes
 	if _, err := s.restore(set, noon); code(err) != "database_in_use" {
 		t.Fatalf("beside a server: %v", err)
 	}
+	// A server that has had nothing to do for minutes keeps no connection open.
+	s.app.ConcurrentDB().(*dbx.DB).DB().SetMaxIdleConns(-1)
+	s.app.NonconcurrentDB().(*dbx.DB).DB().SetMaxIdleConns(-1)
+	if _, err := s.restore(set, noon); code(err) != "database_in_use" {
+		t.Fatalf("beside an idle server: %v", err)
+	}
 	s.close()
 	shell, err := fieldsync.Connect(filepath.Join(s.dir, databaseFile))
 	s.ok(err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pocketbase/pocketbase/core"
+	"golang.org/x/sync/errgroup"
 	lib "modernc.org/sqlite/lib"
 
 	"gangwan/hooks"
@@ -147,29 +148,32 @@ func fetch(ctx context.Context, set, staging string, o *Options) error {
 	if err := os.Mkdir(filepath.Join(staging, core.LocalStorageDirName), 0o700); err != nil {
 		return err
 	}
+	// Many at a time: what takes long is waiting for the disk to have each.
+	each, going := errgroup.WithContext(ctx)
+	each.SetLimit(16)
 	done, last := 0, time.Now()
 	for path, want := range sums {
-		if err := ctx.Err(); err != nil {
-			return err
+		if going.Err() != nil {
+			break
 		}
 		if now := time.Now(); now.Sub(last) >= 5*time.Second {
 			o.say("复制并核对：%d / %d 个文件", done, len(sums))
 			last = now
 		}
-		target := filepath.Join(staging, filepath.FromSlash(path))
-		if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
-			return err
-		}
-		got, err := copyFile(filepath.Join(set, filepath.FromSlash(path)), target)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && got != want {
-			return damaged("%s", path)
-		}
-		if err != nil {
-			return err
-		}
 		done++
+		each.Go(func() error {
+			target := filepath.Join(staging, filepath.FromSlash(path))
+			if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+				return err
+			}
+			got, err := copyFile(filepath.Join(set, filepath.FromSlash(path)), target)
+			if errors.Is(err, fs.ErrNotExist) || err == nil && got != want {
+				return damaged("%s", path)
+			}
+			return err
+		})
 	}
-	return nil
+	return errors.Join(each.Wait(), ctx.Err())
 }
 
 // known refuses a database on which migrations have run that this program does not have.
@@ -261,7 +265,7 @@ func finish(dir string) error {
 		return err == nil
 	}
 	move := func(from, to string) error { return os.Rename(filepath.Join(dir, from), filepath.Join(dir, to)) }
-	// The new database goes in last: as long as it is not there, what bears its name is the old one.
+	// As long as a thing lies in the staging directory, what bears its name is the old one.
 	for _, name := range []string{core.LocalStorageDirName, databaseFile} {
 		if !there(stagingDir, name) {
 			continue // in its place already
