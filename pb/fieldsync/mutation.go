@@ -73,7 +73,8 @@ func (a *applier) apply(s *sent) (Result, error) {
 	if err := a.remember(s.m, s.hash, r, s.raw); err != nil {
 		return r, err
 	}
-	if r.Status == Applied && s.m.Op == "create" {
+	// What stood behind the mutation that this one replaces waits for nothing any more.
+	if r.Status == Applied && s.m.Op == "create" || s.m.Replaces != "" {
 		err = a.release(s.m.Record)
 	}
 	return r, err
