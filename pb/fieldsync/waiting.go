@@ -142,12 +142,12 @@ func (a *applier) settleWaiting(id string, result Result, body string) error {
 	if _, err := a.tx.DB().NewQuery(`DELETE FROM sync_deferred WHERE mutation = {:id}`).Bind(dbx.Params{"id": id}).Execute(); err != nil {
 		return err
 	}
-	raw, err := json.Marshal(result)
+	kept, err := resultJSON(result)
 	if err != nil {
 		return err
 	}
 	_, err = a.tx.DB().NewQuery(`UPDATE sync_mutations SET status = {:status}, seq = {:seq}, result = {:result}, body = {:body}, prev_rev = {:prev}, rev = {:rev} WHERE id = {:id}`).
-		Bind(dbx.Params{"status": result.Status, "seq": result.Seq, "result": string(raw), "body": keptBody(result, body), "prev": result.prev, "rev": result.rev(), "id": id}).Execute()
+		Bind(dbx.Params{"status": result.Status, "seq": result.Seq, "result": kept, "body": keptBody(result, body), "prev": result.prev, "rev": result.rev(), "id": id}).Execute()
 	return err
 }
 
