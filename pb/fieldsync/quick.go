@@ -300,7 +300,8 @@ func (a *applier) quick(g *ground, s *sent, result *Result) (*core.Record, error
 	}
 	*result = Result{ID: m.ID, Status: Applied}
 	r := core.NewRecord(collection)
-	r.Set("id", m.Record)
+	r.Id = m.Record
+	r.SetRaw("id", m.Record)
 	for _, name := range sortedKeys(m.Data) {
 		f := form.Field(name)
 		if f == nil || !f.MayWrite(role, true) {
@@ -324,7 +325,9 @@ func (a *applier) quick(g *ground, s *sent, result *Result) (*core.Record, error
 				}
 			}
 		}
-		r.Set(name, m.Data[name])
+		if err := setField(r, field, m.Data[name]); err != nil {
+			return nil, errLong
+		}
 	}
 	if m.Collection == "photos" {
 		owner := r.GetString("collection")
@@ -347,6 +350,15 @@ func (a *applier) quick(g *ground, s *sent, result *Result) (*core.Record, error
 	return r, a.insert(g, r)
 }
 
+// setField is r.Set for one field that is known: r.Set asks every field of the collection whether it is meant.
+func setField(r *core.Record, field core.Field, v any) error {
+	prepared, err := field.PrepareValue(r, v)
+	if err == nil {
+		r.SetRaw(field.GetName(), prepared)
+	}
+	return err
+}
+
 // setScopes fills the scope columns from what was asked for all, or asks.
 func (g *ground) setScopes(r *core.Record) error {
 	sources := hooks.ScopeSources(r.Collection().Name)
@@ -359,7 +371,7 @@ func (g *ground) setScopes(r *core.Record) error {
 		return hooks.SetScopes(g.app, r)
 	}
 	for i, c := range hooks.DerivedColumns(r.Collection().Name) {
-		r.Set(c, columns[i])
+		r.SetRaw(c, columns[i]) // text fields, every one
 	}
 	return nil
 }
