@@ -692,6 +692,7 @@ func (w *simWorld) settle(d *simDelivery, got Result) {
 	if old := w.ledger[d.m.Replaces]; old != nil && old.status == Deferred && !slices.Contains(codesOf(got.Errors), "already_settled") {
 		old.status = Rejected
 		w.waits = slices.DeleteFunc(w.waits, func(x *simDelivery) bool { return x.m.ID == d.m.Replaces })
+		defer func() { w.release(d) }() // what waited behind it goes on
 	}
 	w.ledger[d.m.ID] = &simSettled{body: w.body(d), user: d.user, status: got.Status, result: got}
 	switch got.Status {
@@ -778,29 +779,41 @@ func (w *simWorld) touched(key string) {
 
 // drop follows an administrator who says that a record will never come: what waits for it waits no longer.
 func (w *simWorld) drop(record string) {
-	for queue := []string{record}; len(queue) > 0; queue = queue[1:] {
-		for _, d := range slices.Clone(w.waits) {
-			if d.waitsFor == queue[0] {
-				w.giveUp(d)
-				if d.m.Op == "create" {
-					queue = append(queue, d.m.Record)
-				}
-			}
+	for queue := []string{record}; len(queue) > 0; {
+		i := slices.IndexFunc(w.waits, func(d *simDelivery) bool { return d.waitsFor == queue[0] })
+		if i < 0 {
+			queue = queue[1:]
+			continue
+		}
+		d := w.waits[i]
+		if w.giveUp(d); d.m.Op == "create" {
+			queue = append(queue, d.m.Record)
 		}
 	}
 }
 
+// giveUp ends the waiting of a mutation in vain. What waited for its turn behind it goes on.
 func (w *simWorld) giveUp(d *simDelivery) {
 	w.ledger[d.m.ID].status = Rejected
 	w.rejections[d.m.ID+"\n"+canonicalJSON(d.raw)]++
 	w.refused[d.m.ID] = d
 	w.waits = slices.DeleteFunc(w.waits, func(x *simDelivery) bool { return x == d })
+	if d.m.Op != "create" {
+		w.release(d)
+	}
 }
 
 // expire follows the 30 days' end of what waits.
 func (w *simWorld) expire() {
-	for _, d := range slices.Clone(w.waits) {
+	var old []*simDelivery
+	for _, d := range w.waits {
 		if w.time.Sub(d.received) >= 30*24*time.Hour {
+			old = append(old, d)
+		}
+	}
+	slices.SortStableFunc(old, func(a, b *simDelivery) int { return a.received.Compare(b.received) })
+	for _, d := range old {
+		if slices.Contains(w.waits, d) {
 			w.giveUp(d)
 		}
 	}
@@ -842,6 +855,10 @@ func (w *simWorld) release(cause *simDelivery) {
 			var got Result
 			if err := json.Unmarshal([]byte(raw), &got); err != nil {
 				w.fail(1, "the ledger's line for %s: %v", d.m.ID, err)
+			}
+			if v := w.judge(d, w.time); v.waitsFor != "" && len(v.reasons) == 0 && slices.Contains(codesOf(got.Errors), "parent_missing") {
+				d.waitsFor = v.waitsFor // to be given up in its turn
+				continue
 			}
 			w.settle(d, got)
 			if got.Status != Deferred {

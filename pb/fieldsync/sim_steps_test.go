@@ -467,12 +467,12 @@ func badMutation(w *simWorld, a *simArgs) {
 	}
 }
 
-// mend takes the first mutation that needs attention, makes it right and sends it under a new id.
+// mend takes a mutation that needs attention, or waits in vain, makes it right and sends it under a new id.
 func mend(w *simWorld, a *simArgs) {
 	p, n := a.phone(), a.int()
 	var refused []*simEntry
 	for _, e := range p.outbox {
-		if e.state == "attention" {
+		if e.state == "attention" || e.state == "waiting" && a.words[len(a.words)-1] > "4" {
 			refused = append(refused, e)
 		}
 	}
@@ -483,6 +483,15 @@ func mend(w *simWorld, a *simArgs) {
 	var m simRow
 	w.parse(e.raw, &m)
 	data, isMap := m["data"].(simRow)
+	if changes, ok := m["changes"].(simRow); ok && changes["renewed_loan"] != nil {
+		p.outbox = slices.DeleteFunc(p.outbox, func(x *simEntry) bool { return x == e })
+		changes["renewed_loan"] = simRow{"from": nil, "to": ""}
+		p.enqueue(simRow{"op": "update", "collection": e.collection, "record": e.record, "changes": changes, "replaces": e.id})
+		return
+	}
+	if e.state == "waiting" {
+		return
+	}
 	if !isMap || m["op"] != "create" {
 		p.outbox = slices.DeleteFunc(p.outbox, func(x *simEntry) bool { return x == e }) // given up by the worker
 		return

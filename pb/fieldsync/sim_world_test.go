@@ -191,7 +191,12 @@ func (w *simWorld) judgePull(p *simPhone, raw []byte) {
 
 func (w *simWorld) judgePicture(p *simPhone, r AttachmentResult) {
 	photo := w.rows["photos/"+r.ID]
+	given := false // its record was refused, or will never come
+	for _, d := range w.refused {
+		given = given || d.m.Collection == "photos" && d.m.Record == r.ID
+	}
 	switch {
+	case given && photo == nil && r.Status == Rejected:
 	case photo == nil && !w.gone["photos/"+r.ID] && r.Status != Deferred:
 		w.fail(3, "a picture that came before its record is %s", r.Status)
 	case photo != nil && r.Status == Deferred:
