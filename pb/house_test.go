@@ -3,7 +3,11 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -67,3 +71,48 @@ func TestNothingImportsAgainstTheDirectionOfTheHouse(t *testing.T) {
 		t.Fatalf("only %d packages listed", seen)
 	}
 }
+
+// A page that says which test shows what must not name one that is gone.
+func TestEveryTestThatADesignPageNamesIsThere(t *testing.T) {
+	there := map[string]bool{}
+	named := map[string]string{}
+	err := filepath.WalkDir("..", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			if err == nil && (e.Name() == "node_modules" || e.Name() == "bin" || strings.HasSuffix(e.Name(), "_data")) {
+				return filepath.SkipDir
+			}
+			return err
+		}
+		switch {
+		case strings.HasSuffix(path, "_test.go"):
+			raw, err := os.ReadFile(path)
+			for _, m := range testFunc.FindAllSubmatch(raw, -1) {
+				there[string(m[1])] = true
+			}
+			return err
+		case filepath.Base(path) == "DESIGN.md":
+			raw, err := os.ReadFile(path)
+			for _, m := range testName.FindAllSubmatch(raw, -1) {
+				named[string(m[1])] = path
+			}
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, page := range named {
+		if !there[name] {
+			t.Errorf("%s names %s, which is not there", page, name)
+		}
+	}
+	if len(named) < 30 {
+		t.Errorf("only %d tests are named", len(named))
+	}
+}
+
+var (
+	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
+	testName = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)`")
+)

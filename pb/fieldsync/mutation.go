@@ -25,6 +25,15 @@ type ledger struct {
 	Rev    int64  `db:"rev"`
 }
 
+// result is what became of the mutation.
+func (l *ledger) result(id string) (r Result, err error) {
+	if l.Result != "" {
+		err = json.Unmarshal([]byte(l.Result), &r)
+		return r, err
+	}
+	return Result{ID: id, Status: l.Status, Seq: l.Seq, Record: &RecordRev{ID: l.Record, Rev: l.Rev}}, nil
+}
+
 // resultJSON is what the ledger keeps of a result beside its columns.
 func resultJSON(r Result) (string, error) {
 	if r.Status == Applied && len(r.Ignored) == 0 && r.Record != nil {
@@ -97,15 +106,9 @@ func (a *applier) again(s *sent, known *ledger) (Result, error) {
 	if !bytes.Equal(known.Hash, s.hash) {
 		return a.refuseReuse(s.m, s.raw)
 	}
-	r := Result{ID: s.m.ID, Status: known.Status, Seq: known.Seq, Record: &RecordRev{ID: known.Record, Rev: known.Rev}}
-	if known.Result != "" {
-		r = Result{}
-		if err := json.Unmarshal([]byte(known.Result), &r); err != nil {
-			return r, err
-		}
-	}
+	r, err := known.result(s.m.ID)
 	r.Duplicate = true
-	return r, nil
+	return r, err
 }
 
 func (a *applier) known(id string) (*ledger, error) {
