@@ -93,7 +93,7 @@ func fail(err error) {
 		return
 	}
 	exitStatus = 1
-	if errors.Is(err, ops.Incomplete) {
+	if errors.Is(err, ops.ErrIncomplete) {
 		exitStatus = 2
 		return
 	}

@@ -798,7 +798,9 @@ func (p *Phone) settle(e *entry, r fieldsync.Result) {
 	if r.Duplicate {
 		p.counters.Duplicates++
 	}
-	e.seq = r.Seq
+	if e.seq == 0 { // sent again after a restore it keeps its place in the order of the life before
+		e.seq = r.Seq
+	}
 	count := func(counter *int) {
 		if e.status != r.Status { // not the same answer again
 			*counter++

@@ -451,7 +451,7 @@ func (a *applier) placeWaitingPictures(record string) error {
 		return err
 	}
 	for _, p := range waiting {
-		user, err := a.tx.FindRecordById("users", p.User)
+		user, err := userOf(a.tx, p.User)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue // nobody to judge it by: it ends with its waiting
 		}

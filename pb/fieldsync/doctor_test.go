@@ -135,9 +135,8 @@ func TestTheDoctorNamesAndMendsWhateverPlainSQLBreaks(t *testing.T) {
 				p.pull(0)
 				d.equal(p)
 			}
-			p := phones[0]
 			if e := d.present("enterprises", "ent200000000000"); e != nil { // and pushes are taken
-				p = phones[1]
+				p := phones[1]
 				if r := p.push(p.visit("ent200000000000", "grid20000000000")); r[0].Status != Applied {
 					t.Errorf("a push after the mending: %+v", r)
 				}

@@ -435,6 +435,9 @@ func newEpoch(tx core.App, now time.Time) (string, error) {
 		`INSERT OR REPLACE INTO sync_state (key, value) VALUES ('epoch', lower(hex(randomblob(8)))),
 			('epoch_seq', (SELECT COALESCE(max(seq), 0) FROM sync_feed)), ('epoch_at', {:at})`,
 		`DELETE FROM sync_rewritten`,
+		// Further than the lost life can have come: whatever is applied in this one comes later in the order of both, so that what is
+		// sent again settles rightly after a second restore too.
+		`UPDATE sqlite_sequence SET seq = seq + 1000000000 WHERE name = 'sync_feed'`,
 	} {
 		if _, err := tx.DB().NewQuery(q).Bind(dbx.Params{"at": hooks.Stored(now)}).Execute(); err != nil {
 			return "", err

@@ -210,6 +210,10 @@ func TestARestoreThatNobodyAnnouncedOpensANewLifeOnce(t *testing.T) {
 	if got, want := d.state("epoch_at"), hooks.Stored(d.time); got != want || d.state("epoch_seq") == "" {
 		t.Errorf("the new life began at %q after seq %q, want %q", got, d.state("epoch_seq"), want)
 	}
+	// One that read its page before the first was done, and one that comes later.
+	if err := serverOf(d.app).write(1, (&aheadOfFeed{old}).newEpoch(d.time)); err != nil || d.state("epoch") != second {
+		t.Errorf("a proof at the same time opened another life: %v", err)
+	}
 	if page := q.page(0); !page.Reset || page.Epoch != second {
 		t.Errorf("the second proof of the same restore opened another life: %+v", page)
 	}

@@ -19,7 +19,19 @@ type ledger struct {
 	Device string `db:"device"`
 	Hash   []byte `db:"hash"`
 	Status Status `db:"status"`
-	Result string `db:"result"`
+	Result string `db:"result"` // empty: it was applied, and the other columns say all
+	Record string `db:"record"`
+	Seq    int64  `db:"seq"`
+	Rev    int64  `db:"rev"`
+}
+
+// resultJSON is what the ledger keeps of a result beside its columns.
+func resultJSON(r Result) (string, error) {
+	if r.Status == Applied && len(r.Ignored) == 0 && r.Record != nil {
+		return "", nil
+	}
+	raw, err := json.Marshal(r)
+	return string(raw), err
 }
 
 // sent is one mutation as it came: read before the writer's turn, for reading costs as much as writing.
@@ -85,15 +97,20 @@ func (a *applier) again(s *sent, known *ledger) (Result, error) {
 	if !bytes.Equal(known.Hash, s.hash) {
 		return a.refuseReuse(s.m, s.raw)
 	}
-	var r Result
-	err := json.Unmarshal([]byte(known.Result), &r)
+	r := Result{ID: s.m.ID, Status: known.Status, Seq: known.Seq, Record: &RecordRev{ID: known.Record, Rev: known.Rev}}
+	if known.Result != "" {
+		r = Result{}
+		if err := json.Unmarshal([]byte(known.Result), &r); err != nil {
+			return r, err
+		}
+	}
 	r.Duplicate = true
-	return r, err
+	return r, nil
 }
 
 func (a *applier) known(id string) (*ledger, error) {
 	var l ledger
-	err := a.tx.DB().NewQuery(`SELECT device, hash, status, result FROM sync_mutations WHERE id = {:id}`).Bind(dbx.Params{"id": id}).One(&l)
+	err := a.tx.DB().NewQuery(`SELECT device, hash, status, result, record, seq, rev FROM sync_mutations WHERE id = {:id}`).Bind(dbx.Params{"id": id}).One(&l)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -109,14 +126,14 @@ func keptBody(r Result, body string) string {
 }
 
 func (a *applier) remember(m Mutation, hash []byte, r Result, body json.RawMessage) error {
-	raw, err := json.Marshal(r)
+	result, err := resultJSON(r)
 	if err != nil {
 		return err
 	}
 	_, err = a.tx.DB().NewQuery(`INSERT INTO sync_mutations (id, device, hash, record, status, seq, result, body, received_at, prev_rev, rev)
 		VALUES ({:id}, {:device}, {:hash}, {:record}, {:status}, {:seq}, {:result}, {:body}, {:at}, {:prev}, {:rev})`).
 		Bind(dbx.Params{"id": m.ID, "device": a.device, "hash": hash, "record": m.Record, "status": r.Status, "seq": r.Seq,
-			"result": string(raw), "body": keptBody(r, string(body)), "at": hooks.Stored(a.received), "prev": r.prev, "rev": r.rev()}).Execute()
+			"result": result, "body": keptBody(r, string(body)), "at": hooks.Stored(a.received), "prev": r.prev, "rev": r.rev()}).Execute()
 	return err
 }
 

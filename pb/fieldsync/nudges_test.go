@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/pocketbase/dbx"
+
+	"gangwan/hooks"
 )
 
 // listener is a real client of PocketBase's realtime.
@@ -157,7 +159,9 @@ func TestOnlyUsersAreNudgedAndOnlyWhileTheyMayPull(t *testing.T) {
 	told.nudged()
 	d.edit("users", d.users["worker1"].Id, map[string]any{"must_change_password": false})
 	d.pass()
-	locked.nudged() // he may again: there is something to pull
+	if seq := locked.nudged(); seq != d.lastIn(hooks.ScopeNobody) { // he may again: there is something to pull
+		t.Errorf("nudged with %d before he might pull", seq)
+	}
 	for name, l := range map[string]*listener{"a guest": guest, "a superuser": admin, "who had to change the password": locked} {
 		l.leave()
 		for e := range l.heard {

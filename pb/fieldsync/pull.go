@@ -264,10 +264,7 @@ func (s *Server) pull(ctx context.Context, user *core.Record, req *PullRequest) 
 }
 
 // aheadOfFeed says that a cursor of this very life has read more than the feed holds: the database was put back.
-type aheadOfFeed struct {
-	epoch string
-	read  int64
-}
+type aheadOfFeed struct{ epoch string }
 
 func (a *aheadOfFeed) Error() string { return "a cursor is ahead of the feed" }
 
@@ -311,7 +308,7 @@ func (s *Server) readPage(ctx context.Context, user *core.Record, req *PullReque
 			if given = readCursor(key, *req.Cursor); given != nil && given.Epoch == epoch {
 				for _, p := range given.Scopes {
 					if p.Read > top {
-						return &aheadOfFeed{epoch, p.Read}
+						return &aheadOfFeed{epoch}
 					}
 				}
 			}

@@ -26,12 +26,9 @@ import (
 // selfContained are the collections whose creation changes no other record: only those may be undone as a run.
 var selfContained = []string{"enterprises", "visits", "photos", "demands"}
 
-// errAgain asks for the whole job to be undone and run again, carefully.
-var errAgain = errors.New("undo this and run it again")
-
-// applyAll settles the mutations of a push in their order. Unless told to be careful, it trusts that the first run of creates
-// goes well, and saves it a savepoint of its own: SQLite copies every page that one covers. If it does not, errAgain.
-func (a *applier) applyAll(mutations []*sent, careful bool) ([]Result, error) {
+// applyAll settles the mutations of a push in their order. Trusting, it leaves out the savepoints of runs, and asks for
+// everything to be done again (errAgain) if one would have been needed.
+func (a *applier) applyAll(mutations []*sent, trusting bool) ([]Result, error) {
 	results := make([]Result, len(mutations))
 	g, err := a.survey(mutations)
 	if err != nil {
@@ -51,7 +48,7 @@ func (a *applier) applyAll(mutations []*sent, careful bool) ([]Result, error) {
 			end++
 		}
 		if end > i {
-			done, err := a.quickly(g, mutations[i:end], results[i:end], !careful && i == 0)
+			done, err := a.quickly(g, mutations[i:end], results[i:end], trusting)
 			if err != nil {
 				return nil, err
 			}
@@ -102,10 +99,10 @@ func (a *applier) survey(mutations []*sent) (*ground, error) {
 			}
 		}
 	}
-	if err := g.each(`SELECT id, device, hash, status, result FROM sync_mutations WHERE id IN (SELECT value FROM json_each(?))`, []any{jsonText(ids)}, func(r *sql.Rows) error {
+	if err := g.each(`SELECT id, device, hash, status, result, record, seq, rev FROM sync_mutations WHERE id IN (SELECT value FROM json_each(?))`, []any{jsonText(ids)}, func(r *sql.Rows) error {
 		var id string
 		var l ledger
-		err := r.Scan(&id, &l.Device, &l.Hash, &l.Status, &l.Result)
+		err := r.Scan(&id, &l.Device, &l.Hash, &l.Status, &l.Result, &l.Record, &l.Seq, &l.Rev)
 		g.known[id] = &l
 		return err
 	}); err != nil || len(records) == 0 {
@@ -303,7 +300,8 @@ func (a *applier) quick(g *ground, s *sent, result *Result) (*core.Record, error
 	}
 	*result = Result{ID: m.ID, Status: Applied}
 	r := core.NewRecord(collection)
-	r.Set("id", m.Record)
+	r.Id = m.Record
+	r.SetRaw("id", m.Record)
 	for _, name := range sortedKeys(m.Data) {
 		f := form.Field(name)
 		if f == nil || !f.MayWrite(role, true) {
@@ -327,7 +325,9 @@ func (a *applier) quick(g *ground, s *sent, result *Result) (*core.Record, error
 				}
 			}
 		}
-		r.Set(name, m.Data[name])
+		if err := setField(r, field, m.Data[name]); err != nil {
+			return nil, errLong
+		}
 	}
 	if m.Collection == "photos" {
 		owner := r.GetString("collection")
@@ -350,6 +350,15 @@ func (a *applier) quick(g *ground, s *sent, result *Result) (*core.Record, error
 	return r, a.insert(g, r)
 }
 
+// setField is r.Set for one field that is known: r.Set asks every field of the collection whether it is meant.
+func setField(r *core.Record, field core.Field, v any) error {
+	prepared, err := field.PrepareValue(r, v)
+	if err == nil {
+		r.SetRaw(field.GetName(), prepared)
+	}
+	return err
+}
+
 // setScopes fills the scope columns from what was asked for all, or asks.
 func (g *ground) setScopes(r *core.Record) error {
 	sources := hooks.ScopeSources(r.Collection().Name)
@@ -362,7 +371,7 @@ func (g *ground) setScopes(r *core.Record) error {
 		return hooks.SetScopes(g.app, r)
 	}
 	for i, c := range hooks.DerivedColumns(r.Collection().Name) {
-		r.Set(c, columns[i])
+		r.SetRaw(c, columns[i]) // text fields, every one
 	}
 	return nil
 }
@@ -502,11 +511,11 @@ func (a *applier) rememberRun(run []*sent, results []Result) error {
 		r := &results[i]
 		at := places[s.m.Collection+" "+s.m.Record]
 		r.Seq, r.Record = at.seq, &RecordRev{ID: s.m.Record, Rev: at.rev}
-		raw, err := json.Marshal(r)
+		kept, err := resultJSON(*r)
 		if err != nil {
 			return err
 		}
-		args = append(args, s.m.ID, a.device, s.hash, s.m.Record, string(r.Status), r.Seq, string(raw), keptBody(*r, string(s.raw)), received, 0, r.rev())
+		args = append(args, s.m.ID, a.device, s.hash, s.m.Record, string(r.Status), r.Seq, kept, keptBody(*r, string(s.raw)), received, 0, r.rev())
 		rows := len(args) / ledgerColumns
 		if rest := len(run) - i - 1; rows == ledgerRows || rest == 0 {
 			for rows > 0 {

@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/types"
 
 	"gangwan/hooks"
 )
@@ -423,13 +425,15 @@ func (a *applier) stampCapture(r *core.Record, m Mutation, captured time.Time) {
 	if r.Collection().Fields.GetByName("captured_at") == nil {
 		return
 	}
-	r.Set("captured_at", captured)
-	r.Set("synced_at", a.received)
-	r.Set("device", a.device)
-	r.Set("skew", int(a.skew.Round(time.Second)/time.Second))
+	at, _ := types.ParseDateTime(captured)
+	received, _ := types.ParseDateTime(a.received)
+	r.SetRaw("captured_at", at)
+	r.SetRaw("synced_at", received)
+	r.SetRaw("device", a.device)
+	r.SetRaw("skew", math.Round(a.skew.Seconds()))
 	if t, err := time.Parse(time.RFC3339Nano, m.CapturedAt); err == nil {
 		_, offset := t.Zone()
-		r.Set("captured_offset", offset/60)
+		r.SetRaw("captured_offset", float64(offset/60))
 	}
 }
 

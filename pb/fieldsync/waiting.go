@@ -84,7 +84,7 @@ func (a *applier) release(record string) error {
 		}
 		queue = queue[1:]
 		for _, row := range rows {
-			user, err := a.tx.FindRecordById("users", row.User)
+			user, err := userOf(a.tx, row.User)
 			if err != nil {
 				return err
 			}
@@ -123,17 +123,31 @@ func (a *applier) keepDeferred(m Mutation, raw json.RawMessage, waitsFor string)
 	return err
 }
 
+// userOf finds a sender; one whose account was deleted meanwhile counts as somebody without a post, so that what he sent is refused
+// and kept, and holds up nobody.
+func userOf(tx core.App, id string) (*core.Record, error) {
+	user, err := tx.FindRecordById("users", id)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return user, err
+	}
+	users, err := tx.FindCachedCollectionByNameOrId("users")
+	if err != nil {
+		return nil, err
+	}
+	return core.NewRecord(users), nil
+}
+
 // settleWaiting ends the waiting of a mutation: from now on the ledger answers with its result.
 func (a *applier) settleWaiting(id string, result Result, body string) error {
 	if _, err := a.tx.DB().NewQuery(`DELETE FROM sync_deferred WHERE mutation = {:id}`).Bind(dbx.Params{"id": id}).Execute(); err != nil {
 		return err
 	}
-	raw, err := json.Marshal(result)
+	kept, err := resultJSON(result)
 	if err != nil {
 		return err
 	}
 	_, err = a.tx.DB().NewQuery(`UPDATE sync_mutations SET status = {:status}, seq = {:seq}, result = {:result}, body = {:body}, prev_rev = {:prev}, rev = {:rev} WHERE id = {:id}`).
-		Bind(dbx.Params{"status": result.Status, "seq": result.Seq, "result": string(raw), "body": keptBody(result, body), "prev": result.prev, "rev": result.rev(), "id": id}).Execute()
+		Bind(dbx.Params{"status": result.Status, "seq": result.Seq, "result": kept, "body": keptBody(result, body), "prev": result.prev, "rev": result.rev(), "id": id}).Execute()
 	return err
 }
 
@@ -213,7 +227,7 @@ func (a *applier) giveUp(id string) (Mutation, error) {
 	} else if err != nil {
 		return m, err
 	}
-	user, err := a.tx.FindRecordById("users", row.User)
+	user, err := userOf(a.tx, row.User)
 	if err != nil {
 		return m, err
 	}

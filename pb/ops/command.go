@@ -184,8 +184,8 @@ func detailed(code, detail string) error {
 	return e
 }
 
-// Incomplete is the error of a backup that was made but lacks files: exit status 2.
-var Incomplete = errors.New("backup made, files missing")
+// ErrIncomplete is the error of a backup that was made but lacks files: exit status 2.
+var ErrIncomplete = errors.New("backup made, files missing")
 
 func runBackup(ctx context.Context, cmd *cobra.Command, app core.App, parent string, o Options) error {
 	dir, m, err := Backup(ctx, app, parent, o)
@@ -203,7 +203,7 @@ func runBackup(ctx context.Context, cmd *cobra.Command, app core.App, parent str
 		for _, path := range m.Missing[:min(20, len(m.Missing))] {
 			fmt.Fprintln(cmd.ErrOrStderr(), "  "+path)
 		}
-		return Incomplete
+		return ErrIncomplete
 	}
 	return nil
 }

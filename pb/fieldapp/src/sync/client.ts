@@ -65,7 +65,7 @@ export class FieldClient implements Client {
     this.wire = new Wire(env)
     const answered = (serverTime: string, epoch: string) => this.answered(serverTime, epoch)
     this.push = new Push(db, env, this.wire, answered)
-    this.pull = new Pull(db, env, this.wire, answered, downloading => this.set({ downloading }))
+    this.pull = new Pull(db, this.wire, answered, downloading => this.set({ downloading }))
     this.pictures = new Pictures(db, env, this.wire, async () => this.now_.session === 'expired' ? '' : this.signed.token, () => this.serverTime, async () => {
       if (!this.env.locks) await renew(this.env, this.db, this.holder)
       await this.refresh()

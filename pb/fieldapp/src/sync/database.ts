@@ -51,6 +51,8 @@ export interface Kept extends Work, Clocks {
   status: 'applied' | 'conflict'
   /** Where it stands in the server's feed, in the life that answered last. */
   seq: number
+  /** When it was answered last, by the server's clock: a restored server has it since then only. */
+  kept_at: string
   /** Fields of conflicts that the worker was told of. */
   told: string[]
 }
@@ -148,7 +150,7 @@ export class Database extends Dexie {
       conflicts: 'id, [collection+record]',
       meta: 'key',
     })
-    this.version(2).stores({ kept: 'order, server_time', decisions: 'id' })
+    this.version(2).stores({ kept: 'order, kept_at', decisions: 'id' })
   }
 
   /** A single value, or what a fresh database says. */

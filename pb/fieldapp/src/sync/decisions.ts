@@ -4,7 +4,7 @@ import { giveUp } from './outbox'
 /**
  * Takes out of the queue what the office has decided about, and notes the decision for the worker. The server tells it by the records that
  * it keeps of refusals and conflicts; call it at the end of a pull, in its transaction.
- * @param now as PocketBase stores it
+ * @param now as PocketBase stores it, by the server's clock
  */
 export async function settleDecided(db: Database, now: string): Promise<void> {
   const [refused, conflicts] = await Promise.all([db.inState('refused').toArray(), db.conflicts.toArray()])
@@ -23,7 +23,7 @@ export async function settleDecided(db: Database, now: string): Promise<void> {
       }
       // Taken in by the office it comes with the pulls. A restore undoes what the office did: then it is sent again as it was.
       const { order, mutation, op, collection, record, captured_at, body, size, shown } = e
-      await db.kept.put({ order, mutation, op, collection, record, captured_at, body, size, shown, ...e.clocks ?? { sent_at: '', server_time: '' }, status: 'conflict', seq: 0, told: [] })
+      await db.kept.put({ order, mutation, op, collection, record, captured_at, body, size, shown, ...e.clocks ?? { sent_at: '', server_time: '' }, kept_at: now, status: 'conflict', seq: 0, told: [] })
       await db.outbox.delete(order)
     }
   }

@@ -13,7 +13,7 @@ export const keptFor = 14 * 86_400_000
 export async function purge(db: Database, now: Date): Promise<void> {
   const end = stored(new Date(now.getTime() - keptFor))
   await db.transaction('rw', [db.kept, db.pictures, db.bytes], async () => {
-    await db.kept.where('server_time').below(end).delete()
+    await db.kept.where('kept_at').below(end).delete()
     const old = await db.pictures.where('state').equals('kept').and(p => (p.sent_at ?? '') < end).toArray()
     await db.pictures.bulkDelete(old.map(p => p.order))
     await db.bytes.bulkDelete(old.map(p => p.id))
@@ -43,7 +43,7 @@ function giveUp(db: Database): Promise<boolean> {
     await db.pictures.bulkDelete(quarter.map(p => p.order))
     await db.bytes.bulkDelete(quarter.map(p => p.id))
     if (quarter.length) return true
-    const kept = await db.kept.orderBy('server_time').limit(Math.ceil(await db.kept.count() / 4)).primaryKeys()
+    const kept = await db.kept.orderBy('kept_at').limit(Math.ceil(await db.kept.count() / 4)).primaryKeys()
     await db.kept.bulkDelete(kept)
     return kept.length > 0
   })

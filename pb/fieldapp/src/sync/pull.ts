@@ -1,7 +1,6 @@
 import Dexie from 'dexie'
 import { settleDecided } from './decisions'
 import { refsOf, type Database, type Meta, type RecordRow } from './database'
-import type { Env } from './env'
 import { fnv1a, stored } from './ids'
 import { roomy } from './keep'
 import { protocol, pullAnswer, type Page, type Wire } from './wire'
@@ -10,7 +9,7 @@ type Digests = Record<string, { count: number; xor: number }>
 
 /** Brings the server's records: a page and its cursor are one transaction. */
 export class Pull {
-  constructor(private readonly db: Database, private readonly env: Env, private readonly wire: Wire,
+  constructor(private readonly db: Database, private readonly wire: Wire,
     private readonly answered: (serverTime: string, epoch: string) => Promise<void>, private readonly progress: (records: number) => void) {}
 
   /** Pulls until nothing is left; throws CallError, and goes on at the last page stored next time. Returns the server's digests if asked for. */
@@ -68,7 +67,7 @@ export class Pull {
         Object.assign(at, { full: false, under_way: false })
         await db.outbox.where('[state+order]').between(['answered', Dexie.minKey], ['answered', Dexie.maxKey]).and(e => e.after < at.pulls).delete()
         await this.sweepPictures()
-        await settleDecided(db, stored(this.env.now()))
+        await settleDecided(db, stored(new Date(page.server_time.replace(' ', 'T'))))
       }
       at.some = await db.records.limit(1).count() > 0
       await db.write('pull', at)

@@ -159,6 +159,19 @@ test('已生效的上报和照片按服务器的钟留 14 天，手机的钟错�
   expect(await c.list('visits')).toHaveLength(1)
 })
 
+test('第 15 天才补报的，从补报那天起再留 14 天：那以后的恢复还要靠它（1）', async () => {
+  const c = await synced(), empty = server.backup()
+  const [e] = await c.capture([enterprise('甲')])
+  await c.syncNow()
+  server.restore(empty)
+  browser.time += 15 * day
+  const late = server.backup()
+  await c.syncNow()
+  server.restore(late)
+  await c.syncNow()
+  expect(server.records.has(`enterprises/${e}`)).toBe(true)
+})
+
 test('手机存储满时先放弃最早的已上报备份，未上报的一样不动（1）', async () => {
   const c = await synced()
   for (const n of [1, 2]) {
