@@ -671,10 +671,7 @@ func decide(w *simWorld, a *simArgs) {
 		return
 	}
 	w.tally["replayed"]++
-	var raw string
-	w.must(w.server.app.DB().NewQuery(`SELECT result FROM sync_mutations WHERE id = '` + d.m.ID + `'`).Row(&raw))
-	var got Result
-	w.parse([]byte(raw), &got)
+	got := w.present(d.m.ID)
 	again := *d
 	again.m.Replaces = "" // what it was to replace was closed when it came
 	again.anyScope = choice%2 == 0
