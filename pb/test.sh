@@ -22,8 +22,8 @@ if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
 	exit 1
 fi
 
-log=$(mktemp) unit=$(mktemp) e2e=$(mktemp)
-trap 'rm -f "$log" "$unit" "$e2e"' EXIT
+log=$(mktemp) unit=$(mktemp) real=$(mktemp) e2e=$(mktemp)
+trap 'rm -f "$log" "$unit" "$real" "$e2e"' EXIT
 
 echo "== build"
 make --no-print-directory pb/fieldapp/node_modules
@@ -33,6 +33,8 @@ echo "== lint"
 make --no-print-directory lint
 echo "== the app's own tests"
 (cd pb/fieldapp && npx vitest run --project unit --reporter=default --reporter=json --outputFile.json="$unit")
+echo "== the phone's sync client against the real server"
+(cd pb/fieldapp && npx vitest run --project server --reporter=default --reporter=json --outputFile.json="$real")
 echo "== tests"
 go run "$GOTESTSUM" --format pkgname --jsonfile "$log" -- -timeout 20m ./...
 echo "== browsers"
@@ -52,5 +54,5 @@ for (const file of process.argv.slice(1)) {
 	if (r.numPendingTests + r.numTodoTests > 0) { console.error("tests of the app were skipped; nothing may be"); process.exit(1) }
 	passed += r.numPassedTests
 }
-console.log(passed)' "$unit" "$e2e")
+console.log(passed)' "$unit" "$real" "$e2e")
 echo "$((go + app)) passed, 0 failed, 0 skipped"

@@ -153,7 +153,7 @@ export class Push {
           await db.conflicts.put({ id: `${mutation}.${field}`, at: stored(this.env.now()), collection, record, field, yours: c.yours, ...'theirs' in c && { theirs: c.theirs } })
         }
         const fields = Object.keys(r.conflicts ?? {})
-        await db.kept.put({ ...work, ...first ?? { sent_at: '', server_time: '' }, status: r.status, seq: r.seq ?? 0, kept_at: clocks?.server_time ?? '', told: [...new Set([...told, ...fields])] })
+        await db.kept.put({ ...work, ...first ?? { sent_at: '', server_time: '' }, status: r.status, seq: kept?.seq || (r.seq ?? 0), kept_at: clocks?.server_time ?? '', told: [...new Set([...told, ...fields])] })
         if (!entry) continue
         if (op === 'delete' && r.status === 'conflict') await db.outbox.delete(order) // it stays, and is shown at once
         else {
