@@ -846,16 +846,9 @@ func (w *simWorld) release(cause *simDelivery) {
 			if d.waitsFor != queue[0] {
 				continue
 			}
-			var raw string
-			if err := w.server.app.DB().NewQuery(`SELECT result FROM sync_mutations WHERE id = '` + d.m.ID + `'`).Row(&raw); err != nil {
-				w.fail(1, "the ledger has no line for %s: %v", d.m.ID, err)
-			}
 			d.resends = w.resends(w.time)
 			d.anyScope = cause.anyScope && d.user == cause.user // it belongs to what was vouched for
-			var got Result
-			if err := json.Unmarshal([]byte(raw), &got); err != nil {
-				w.fail(1, "the ledger's line for %s: %v", d.m.ID, err)
-			}
+			got := w.present(d.m.ID)
 			if v := w.judge(d, w.time); v.waitsFor != "" && len(v.reasons) == 0 && slices.Contains(codesOf(got.Errors), "parent_missing") {
 				d.waitsFor = v.waitsFor // to be given up in its turn
 				continue
@@ -867,6 +860,23 @@ func (w *simWorld) release(cause *simDelivery) {
 		}
 		queue = queue[1:]
 	}
+}
+
+// present is what the ledger says of a mutation that was settled without an answer. A plain result is kept as its columns alone.
+func (w *simWorld) present(id string) Result {
+	var line struct {
+		Status, Result, Record string
+		Seq, Rev               int64
+	}
+	if err := w.server.app.DB().NewQuery(`SELECT status, result, record, seq, rev FROM sync_mutations WHERE id = '` + id + `'`).One(&line); err != nil {
+		w.fail(1, "the ledger has no line for %s: %v", id, err)
+	}
+	got := Result{ID: id, Status: Status(line.Status), Seq: line.Seq, Record: &RecordRev{ID: line.Record, Rev: line.Rev}}
+	if line.Result != "" {
+		got = Result{}
+		w.parse([]byte(line.Result), &got)
+	}
+	return got
 }
 
 // derived reads back what the domain worked out and visibility depends on.

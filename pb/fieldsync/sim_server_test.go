@@ -69,7 +69,9 @@ func (s *simServer) connect(path string) (*dbx.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.driver = fusedDriver{c.driver, s.fuse}
+	if filepath.Base(path) == "data.db" {
+		c.driver = fusedDriver{c.driver, s.fuse}
+	}
 	return dbx.NewFromDB(sql.OpenDB(c), "sqlite"), nil
 }
 

@@ -585,11 +585,18 @@ func (w *simWorld) twice(p *simPhone, n int) {
 		w.fail(7, "one of two sends is answered %d, the other %d", one.status, two.status)
 	}
 	if one.status == 200 {
-		var first PushResponse
-		w.parse(one.raw, &first)
-		fresh := slices.ContainsFunc(first.Results, func(r Result) bool { return !r.Duplicate && w.ledger[r.ID] == nil })
-		if !fresh {
-			one, two = two, one
+		repeated := func(raw []byte) (n int) {
+			var resp PushResponse
+			w.parse(raw, &resp)
+			for _, r := range resp.Results {
+				if r.Duplicate {
+					n++
+				}
+			}
+			return n
+		}
+		if repeated(one.raw) > repeated(two.raw) {
+			one, two = two, one // which came first is chance
 		}
 		w.judgePush(p, body, one.raw)
 		w.judgePush(p, body, two.raw)
@@ -664,10 +671,7 @@ func decide(w *simWorld, a *simArgs) {
 		return
 	}
 	w.tally["replayed"]++
-	var raw string
-	w.must(w.server.app.DB().NewQuery(`SELECT result FROM sync_mutations WHERE id = '` + d.m.ID + `'`).Row(&raw))
-	var got Result
-	w.parse([]byte(raw), &got)
+	got := w.present(d.m.ID)
 	again := *d
 	again.m.Replaces = "" // what it was to replace was closed when it came
 	again.anyScope = choice%2 == 0
