@@ -357,11 +357,14 @@ func tick(tx core.App, now time.Time) error {
 			return err
 		}
 	}
-	_, err = tx.DB().NewQuery(`INSERT OR REPLACE INTO sync_ticks (seq, at) SELECT COALESCE(max(seq), 0), {:at} FROM sync_feed
-		WHERE COALESCE((SELECT at FROM sync_ticks ORDER BY seq DESC LIMIT 1), '') <= {:minute}`).
+	_, err = tx.DB().NewQuery(noteTick).
 		Bind(dbx.Params{"at": at, "minute": hooks.Stored(now.Add(-time.Minute))}).Execute()
 	return err
 }
+
+// noteTick: max(seq) by itself, or the whole feed would be read. SQLite knows the end of a table only where nothing else is asked.
+const noteTick = `INSERT OR REPLACE INTO sync_ticks (seq, at) SELECT (SELECT COALESCE(max(seq), 0) FROM sync_feed), {:at}
+	WHERE COALESCE((SELECT at FROM sync_ticks ORDER BY seq DESC LIMIT 1), '') <= {:minute}`
 
 // boundaries tells whether an assignment began or ended after last and not after now.
 func boundaries(db dbx.Builder, last, now string) (bool, error) {
