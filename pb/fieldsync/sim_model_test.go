@@ -395,7 +395,6 @@ type simVerdict struct {
 	set       simRow
 	written   simRow // what an update gives a value to, set or not
 	conflicts map[string]simClash
-	maybe     bool // whether a delete conflicts cannot be told from outside
 }
 
 // simClash is a conflict as it should be: the server's value is answered only to whoever may see it.
