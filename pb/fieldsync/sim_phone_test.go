@@ -514,3 +514,18 @@ func (p *simPhone) String() string {
 
 // returns tells whether the phone still calls: nobody has stopped it.
 func (p *simPhone) returns() bool { return p.state == "" || p.state == "drain_only" }
+
+// stateNow is what the server lets the phone do; "told": it is to erase its data and hears of it at its next call.
+func (p *simPhone) stateNow() string {
+	if p.state == "wiped" {
+		return p.state
+	}
+	r, err := p.w.server.app.FindRecordById("devices", p.device)
+	if err != nil || r.GetString("state") == "active" {
+		return "" // or never seen yet
+	}
+	if r.GetString("state") == "wiped" {
+		return "told"
+	}
+	return r.GetString("state")
+}

@@ -715,12 +715,7 @@ func deviceState(w *simWorld, a *simArgs) {
 	}
 	r.Set("state", state)
 	w.must(w.server.app.Save(r))
-	if p.state = state; state == "active" {
-		p.state = ""
-	}
-	if state == "wiped" {
-		p.state = "told" // the phone hears of it at its next call
-	}
+	p.state = p.stateNow()
 }
 
 // rolled makes the steps of a seed: a few people, what they have at first, then anything.

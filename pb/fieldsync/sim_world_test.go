@@ -350,6 +350,9 @@ func (w *simWorld) putBack(announced bool) {
 	w.must(w.server.start())
 	w.lost, w.simModel, w.lastOffice = w.simModel, w.backup.model.clone(), w.officer()
 	w.times++
+	for _, p := range w.phones {
+		p.state = p.stateNow()
+	}
 	if announced {
 		_, err := NewEpoch(w.server.app, w.time)
 		w.must(err)
