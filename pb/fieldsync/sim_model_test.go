@@ -761,6 +761,11 @@ func (w *simWorld) onlyOwn(d *simDelivery) bool {
 	}
 	var revs []int64
 	w.must(w.server.app.DB().NewQuery(fmt.Sprintf(`SELECT DISTINCT rev FROM sync_feed WHERE record = '%s' AND collection = '%s' AND rev > %d`, d.m.Record, d.m.Collection, d.m.Rev)).Column(&revs))
+	for _, t := range w.touches[d.m.Collection+"/"+d.m.Record] {
+		if t.rev > d.m.Rev && !slices.Contains(revs, t.rev) {
+			return false // compacted: whose changes were between cannot be told from here
+		}
+	}
 	for _, rev := range revs {
 		if !slices.Contains(w.touches[d.m.Collection+"/"+d.m.Record], simTouch{d.device, rev}) {
 			return false
