@@ -82,6 +82,7 @@ type simModel struct {
 	rejections map[string]int          // bodies kept, by mutation id and canonical body
 	conflicts  map[string]simRow       // expected sync_conflicts by "mutation/field"
 	photos     map[string]Status
+	waiting    map[string]time.Time  // pictures that came before their record, by id
 	made       map[string]string     // the device that created a record
 	writers    map[string]string     // the mutation that wrote a field last, by "collection/id/field"
 	restored   time.Time             // when this life of the database began, if by a restore
@@ -96,7 +97,7 @@ type simTouch struct {
 }
 
 func newSimModel() *simModel {
-	m := &simModel{rows: map[string]simRow{}, gone: map[string]bool{}, ledger: map[string]*simSettled{}, refused: map[string]*simDelivery{}, rejections: map[string]int{}, conflicts: map[string]simRow{}, photos: map[string]Status{}, touches: map[string][]simTouch{}, made: map[string]string{}, writers: map[string]string{}, rewritten: map[string]int64{}, users: map[string]string{}}
+	m := &simModel{rows: map[string]simRow{}, gone: map[string]bool{}, ledger: map[string]*simSettled{}, refused: map[string]*simDelivery{}, rejections: map[string]int{}, conflicts: map[string]simRow{}, photos: map[string]Status{}, waiting: map[string]time.Time{}, touches: map[string][]simTouch{}, made: map[string]string{}, writers: map[string]string{}, rewritten: map[string]int64{}, users: map[string]string{}}
 	for _, r := range simDistrict() {
 		m.put(r.collection, r.id, r.values)
 	}
@@ -120,7 +121,7 @@ func (m *simModel) clone() *simModel {
 		c.waits = append(c.waits, &copied)
 	}
 	c.past = slices.Clone(m.past)
-	c.refused = maps.Clone(m.refused)
+	c.refused, c.waiting = maps.Clone(m.refused), maps.Clone(m.waiting)
 	c.touches, c.made, c.writers, c.rewritten = maps.Clone(m.touches), maps.Clone(m.made), maps.Clone(m.writers), maps.Clone(m.rewritten)
 	c.rejections, c.conflicts, c.photos = maps.Clone(m.rejections), maps.Clone(m.conflicts), maps.Clone(m.photos)
 	return &c
@@ -760,6 +761,11 @@ func (w *simWorld) onlyOwn(d *simDelivery) bool {
 	}
 	var revs []int64
 	w.must(w.server.app.DB().NewQuery(fmt.Sprintf(`SELECT DISTINCT rev FROM sync_feed WHERE record = '%s' AND collection = '%s' AND rev > %d`, d.m.Record, d.m.Collection, d.m.Rev)).Column(&revs))
+	for _, t := range w.touches[d.m.Collection+"/"+d.m.Record] {
+		if t.rev > d.m.Rev && !slices.Contains(revs, t.rev) {
+			return false // compacted: whose changes were between cannot be told from here
+		}
+	}
 	for _, rev := range revs {
 		if !slices.Contains(w.touches[d.m.Collection+"/"+d.m.Record], simTouch{d.device, rev}) {
 			return false

@@ -195,6 +195,11 @@ func (w *simWorld) judgePicture(p *simPhone, r AttachmentResult) {
 	for _, d := range w.refused {
 		given = given || d.m.Collection == "photos" && d.m.Record == r.ID
 	}
+	// Or it has waited for 30 days.
+	given = given || !w.waiting[r.ID].IsZero() && w.time.Sub(w.waiting[r.ID]) >= 30*24*time.Hour
+	if r.Status == Deferred && !r.Duplicate {
+		w.waiting[r.ID] = w.time
+	}
 	switch {
 	case given && photo == nil && r.Status == Rejected:
 	case photo == nil && !w.gone["photos/"+r.ID] && r.Status != Deferred:
