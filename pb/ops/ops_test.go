@@ -568,3 +568,25 @@ func TestAPictureOfARecordDeletedDuringTheBackupIsNotMissing(t *testing.T) {
 		t.Errorf("%v", m.Missing)
 	}
 }
+
+// The clerk who presses twice: what each of the two replaced is kept by itself.
+func TestTwoRestoresInOneSecondKeepBothOldSetsApart(t *testing.T) {
+	s := newStation(t)
+	set, _ := s.backup(t.TempDir(), noon)
+	s.close()
+	first, err := s.restore(set, noon)
+	s.ok(err)
+	second, err := s.restore(set, noon)
+	s.ok(err)
+	if first.Aside == second.Aside || filepath.Base(second.Aside) != "replaced-20261125-120000-2" {
+		t.Errorf("set aside in %s and %s", first.Aside, second.Aside)
+	}
+	for _, r := range []Restored{first, second} {
+		old := &station{T: t, dir: r.Aside}
+		old.open()
+		if got := old.names(); len(got) != 1 {
+			t.Errorf("%s: %v", r.Aside, got)
+		}
+		old.close()
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -89,6 +90,13 @@ func Restore(ctx context.Context, app core.App, set string, o Options) (r Restor
 		return r, err
 	}
 	j := journal{Aside: asidePrefix + o.Now.In(hooks.Shanghai).Format("20060102-150405")}
+	// Two restores may fall into one second: what the first moved aside stays by itself.
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(filepath.Join(dir, j.Aside)); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		j.Aside = fmt.Sprintf("%s%s-%d", asidePrefix, o.Now.In(hooks.Shanghai).Format("20060102-150405"), n)
+	}
 	for _, name := range []string{databaseFile, core.LocalStorageDirName} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
 			r.Aside = filepath.Join(dir, j.Aside)
