@@ -20,7 +20,7 @@ import (
 // pushes write are the same few, and at every 4 MB they would be copied over and over.
 func Connect(path string) (*dbx.DB, error) {
 	pragmas := []string{"busy_timeout(10000)", "journal_mode(WAL)", "journal_size_limit(200000000)", "wal_autocheckpoint(8000)", "synchronous(FULL)",
-		"foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-32000)", "recursive_triggers(ON)"}
+		"foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-16000)", "recursive_triggers(ON)"}
 	c, err := newConnector(path + "?_txlock=immediate&_pragma=" + strings.Join(pragmas, "&_pragma="))
 	if err != nil {
 		return nil, err

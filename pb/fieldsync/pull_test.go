@@ -2,10 +2,12 @@ package fieldsync
 
 import (
 	"bytes"
+	"compress/gzip"
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"reflect"
 	"strings"
@@ -528,5 +530,36 @@ func TestAGridLostAndWonAgainWhileItIsTakenBackLeavesNothingBehind(t *testing.T)
 	p.pull(1)
 	if got, want := p.ids("enterprises"), p.listed("enterprises"); got != want {
 		t.Errorf("holds %s, the list API answers %s", got, want)
+	}
+}
+
+func TestAnswersArePackedForThoseWhoTakeThemSo(t *testing.T) {
+	d := newDistrict(t)
+	p := d.phone("worker1")
+	body := mustJSON(PullRequest{Protocol: 1, Device: p.device})
+	ask := func(accept string) (encoding string, raw []byte) {
+		req, _ := http.NewRequest(http.MethodPost, d.url+"/api/sync/pull", bytes.NewReader(body))
+		req.Header.Set("Authorization", d.token("worker1"))
+		req.Header.Set("Accept-Encoding", accept)
+		resp, err := (&http.Client{Transport: &http.Transport{DisableCompression: true}}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var in io.Reader = resp.Body
+		if encoding = resp.Header.Get("Content-Encoding"); encoding == "gzip" {
+			if in, err = gzip.NewReader(resp.Body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if raw, err = io.ReadAll(in); err != nil || !json.Valid(raw) {
+			t.Fatalf("%v %s", err, raw)
+		}
+		return encoding, raw
+	}
+	packed, a := ask("gzip, br")
+	plain, b := ask("identity")
+	if packed != "gzip" || plain != "" || len(a) != len(b) || len(a) < packedFrom {
+		t.Errorf("%q %q, %d and %d bytes", packed, plain, len(a), len(b))
 	}
 }

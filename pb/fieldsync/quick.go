@@ -36,7 +36,8 @@ func (a *applier) applyAll(mutations []*sent, trusting bool) ([]Result, error) {
 	}
 	for i := 0; i < len(mutations); {
 		s := mutations[i]
-		if known := g.known[s.m.ID]; s.ok && known != nil {
+		// What waited when the push came may have gone on with something before it in the same push: that is asked again.
+		if known := g.known[s.m.ID]; s.ok && known != nil && known.Status != Deferred {
 			if results[i], err = a.again(s, known); err != nil {
 				return nil, err
 			}

@@ -221,3 +221,17 @@ func TestAConflictTellsNothingOfARecordThatHasLeftTheSendersSight(t *testing.T) 
 		t.Errorf("the office must see it: %v %v", kept, err)
 	}
 }
+
+// Found by the simulation: what is known of a push's mutations is asked once, at its beginning; what waited then may have gone on.
+func TestAWaitingChangeThatGoesOnInTheSamePushIsAnsweredSo(t *testing.T) {
+	d := newDistrict(t)
+	p := d.phone("worker1")
+	v := p.visit("ent100000000000", "grid10000000000")
+	change := p.update("visits", v["record"].(string), "notes", "", "改过")
+	if r := p.push(change)[0]; r.Status != Deferred {
+		t.Fatalf("%+v", r)
+	}
+	if r := p.push(v, change); r[0].Status != Applied || r[1].Status != Applied || !r[1].Duplicate {
+		t.Errorf("%+v", r)
+	}
+}

@@ -650,7 +650,7 @@ func fits(field string, v any) bool {
 	case "employees", "photo_count", "amount", "term", "rate", "bytes":
 		_, ok := v.(float64)
 		return ok || v == nil
-	case "handbook_left", "guarantee_wanted":
+	case "handbook_left", "guarantee_wanted", "reached":
 		_, ok := v.(bool)
 		return ok || v == nil
 	case "special_groups":
