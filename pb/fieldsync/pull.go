@@ -280,6 +280,9 @@ func (a *aheadOfFeed) newEpoch(now time.Time) func(tx core.App) error {
 	}
 }
 
+// whatPlacesAUser are the fields of users from which hooks.UserScopes follow.
+var whatPlacesAUser = append([]string{"scope_grids", "scope_harbours"}, hooks.PostFields...)
+
 func (s *Server) readPage(ctx context.Context, user *core.Record, req *PullRequest) (*pageBody, error) {
 	limit := req.Limit
 	if limit <= 0 || limit > MaxPullRecords {
@@ -289,15 +292,20 @@ func (s *Server) readPage(ctx context.Context, user *core.Record, req *PullReque
 	err := s.withSnapshot(ctx, func(snap *snapshot) error {
 		// The user as of this very read: a grid lost a moment ago is lost here.
 		fresh := user.Clone()
-		var role, harbour, bank, grids, epoch, key string
+		var epoch, key string
+		present := make([]string, len(whatPlacesAUser))
 		var top, schema int64
-		if err := snap.one(`SELECT role, harbour, bank, scope_grids, (SELECT COALESCE(max(seq), 0) FROM sync_feed), (SELECT schema_version FROM pragma_schema_version),
-			(SELECT value FROM sync_state WHERE key = 'epoch'), (SELECT value FROM sync_state WHERE key = 'cursor_key') FROM users WHERE id = ?`,
-			[]any{user.Id}, &role, &harbour, &bank, &grids, &top, &schema, &epoch, &key); err != nil {
+		into := []any{&top, &schema, &epoch, &key}
+		for i := range present {
+			into = append(into, &present[i])
+		}
+		if err := snap.one(`SELECT (SELECT COALESCE(max(seq), 0) FROM sync_feed), (SELECT schema_version FROM pragma_schema_version),
+			(SELECT value FROM sync_state WHERE key = 'epoch'), (SELECT value FROM sync_state WHERE key = 'cursor_key'), `+strings.Join(whatPlacesAUser, ", ")+` FROM users WHERE id = ?`,
+			[]any{user.Id}, into...); err != nil {
 			return err
 		}
-		for k, v := range map[string]string{"role": role, "harbour": harbour, "bank": bank, "scope_grids": grids} {
-			fresh.Set(k, v)
+		for i, k := range whatPlacesAUser {
+			fresh.Set(k, present[i])
 		}
 		view, err := s.viewOf(s.app, fresh, req.Collections)
 		if err != nil {
