@@ -691,8 +691,10 @@ func (w *simWorld) settle(d *simDelivery, got Result) {
 	}
 	if old := w.ledger[d.m.Replaces]; old != nil && old.status == Deferred && !slices.Contains(codesOf(got.Errors), "already_settled") {
 		old.status = Rejected
-		w.waits = slices.DeleteFunc(w.waits, func(x *simDelivery) bool { return x.m.ID == d.m.Replaces })
-		defer func() { w.release(d) }() // what waited behind it goes on
+		i := slices.IndexFunc(w.waits, func(x *simDelivery) bool { return x.m.ID == d.m.Replaces })
+		record := w.waits[i].m.Record
+		w.waits = slices.Delete(w.waits, i, i+1)
+		defer func() { w.release(d, record, false) }() // what waited behind it goes on
 	}
 	w.ledger[d.m.ID] = &simSettled{body: w.body(d), user: d.user, status: got.Status, result: got}
 	switch got.Status {
@@ -738,7 +740,7 @@ func (w *simWorld) settle(d *simDelivery, got Result) {
 	}
 	w.waits = slices.DeleteFunc(w.waits, func(x *simDelivery) bool { return x.m.ID == d.m.ID })
 	if got.Status == Applied && d.m.Op == "create" && (d.place == 0 || d.replayed) {
-		w.release(d)
+		w.release(d, d.m.Record, true)
 	}
 }
 
@@ -804,7 +806,7 @@ func (w *simWorld) giveUp(d *simDelivery) {
 	w.refused[d.m.ID] = d
 	w.waits = slices.DeleteFunc(w.waits, func(x *simDelivery) bool { return x == d })
 	if d.m.Op != "create" {
-		w.release(d)
+		w.release(d, d.m.Record, false)
 	}
 }
 
@@ -843,12 +845,17 @@ func (w *simWorld) judgeConflicts(d *simDelivery, v *simVerdict, got Result) {
 	}
 }
 
-// release follows what waited for a record that has come, in the order in which it was received.
-func (w *simWorld) release(cause *simDelivery) {
-	queue := []string{cause.m.Record}
+// release follows what waited for a record that has come, in the order in which it was received; when it has not come, what waited
+// for its turn on it.
+func (w *simWorld) release(cause *simDelivery, record string, came bool) {
+	type event struct {
+		record string
+		came   bool
+	}
+	queue := []event{{record, came}}
 	for len(queue) > 0 {
 		for _, d := range slices.Clone(w.waits) {
-			if d.waitsFor != queue[0] {
+			if d.waitsFor != queue[0].record || !queue[0].came && d.m.Record != d.waitsFor {
 				continue
 			}
 			d.resends = w.resends(w.time)
@@ -860,7 +867,7 @@ func (w *simWorld) release(cause *simDelivery) {
 			}
 			w.settle(d, got)
 			if got.Status != Deferred {
-				queue = append(queue, d.m.Record)
+				queue = append(queue, event{d.m.Record, d.m.Op == "create" && got.Status == Applied})
 			}
 		}
 		queue = queue[1:]
