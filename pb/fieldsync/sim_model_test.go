@@ -861,8 +861,10 @@ func (w *simWorld) release(cause *simDelivery, record string, came bool) {
 			d.resends = w.resends(w.time)
 			d.anyScope = cause.anyScope && d.user == cause.user // it belongs to what was vouched for
 			got := w.present(d.m.ID)
-			if v := w.judge(d, w.time); v.waitsFor != "" && len(v.reasons) == 0 && slices.Contains(codesOf(got.Errors), "parent_missing") {
-				d.waitsFor = v.waitsFor // to be given up in its turn
+			// The ledger is read after the whole push, or the whole drop: what has to wait on now may have come, or been given up, in
+			// the same one, and is followed in its turn.
+			if v := w.judge(d, w.time); v.waitsFor != "" && (got.Status != Rejected || len(v.reasons) == 0) {
+				d.waitsFor = v.waitsFor
 				continue
 			}
 			w.settle(d, got)
