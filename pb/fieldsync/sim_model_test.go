@@ -83,6 +83,7 @@ type simModel struct {
 	conflicts  map[string]simRow       // expected sync_conflicts by "mutation/field"
 	photos     map[string]Status
 	waiting    map[string]time.Time  // pictures that came before their record, by id
+	dropped    map[string]bool       // pictures refused with a record that will never come
 	made       map[string]string     // the device that created a record
 	writers    map[string]string     // the mutation that wrote a field last, by "collection/id/field"
 	restored   time.Time             // when this life of the database began, if by a restore
@@ -97,7 +98,7 @@ type simTouch struct {
 }
 
 func newSimModel() *simModel {
-	m := &simModel{rows: map[string]simRow{}, gone: map[string]bool{}, ledger: map[string]*simSettled{}, refused: map[string]*simDelivery{}, rejections: map[string]int{}, conflicts: map[string]simRow{}, photos: map[string]Status{}, waiting: map[string]time.Time{}, touches: map[string][]simTouch{}, made: map[string]string{}, writers: map[string]string{}, rewritten: map[string]int64{}, users: map[string]string{}}
+	m := &simModel{rows: map[string]simRow{}, gone: map[string]bool{}, ledger: map[string]*simSettled{}, refused: map[string]*simDelivery{}, rejections: map[string]int{}, conflicts: map[string]simRow{}, photos: map[string]Status{}, waiting: map[string]time.Time{}, dropped: map[string]bool{}, touches: map[string][]simTouch{}, made: map[string]string{}, writers: map[string]string{}, rewritten: map[string]int64{}, users: map[string]string{}}
 	for _, r := range simDistrict() {
 		m.put(r.collection, r.id, r.values)
 	}
@@ -121,7 +122,7 @@ func (m *simModel) clone() *simModel {
 		c.waits = append(c.waits, &copied)
 	}
 	c.past = slices.Clone(m.past)
-	c.refused, c.waiting = maps.Clone(m.refused), maps.Clone(m.waiting)
+	c.refused, c.waiting, c.dropped = maps.Clone(m.refused), maps.Clone(m.waiting), maps.Clone(m.dropped)
 	c.touches, c.made, c.writers, c.rewritten = maps.Clone(m.touches), maps.Clone(m.made), maps.Clone(m.writers), maps.Clone(m.rewritten)
 	c.rejections, c.conflicts, c.photos = maps.Clone(m.rejections), maps.Clone(m.conflicts), maps.Clone(m.photos)
 	return &c
@@ -789,6 +790,14 @@ func (w *simWorld) drop(record string) {
 	for queue := []string{record}; len(queue) > 0; {
 		i := slices.IndexFunc(w.waits, func(d *simDelivery) bool { return d.waitsFor == queue[0] })
 		if i < 0 {
+			// A picture waits for the record of its photo, or through it for its owner.
+			for _, p := range w.phones {
+				for _, x := range p.pictures {
+					if slices.Contains([]string{x.meta.ID, x.meta.Record}, queue[0]) && !w.waiting[x.meta.ID].IsZero() {
+						w.dropped[x.meta.ID] = true
+					}
+				}
+			}
 			queue = queue[1:]
 			continue
 		}

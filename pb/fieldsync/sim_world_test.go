@@ -191,7 +191,7 @@ func (w *simWorld) judgePull(p *simPhone, raw []byte) {
 
 func (w *simWorld) judgePicture(p *simPhone, r AttachmentResult) {
 	photo := w.rows["photos/"+r.ID]
-	given := false // its record was refused, or will never come
+	given := w.dropped[r.ID] // its record was refused, or will never come
 	for _, d := range w.refused {
 		given = given || d.m.Collection == "photos" && d.m.Record == r.ID
 	}
