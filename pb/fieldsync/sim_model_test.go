@@ -762,19 +762,29 @@ func (w *simWorld) onlyOwn(d *simDelivery) bool {
 	if w.times > 0 {
 		return false // revisions of the life before mean nothing here
 	}
-	var revs []int64
-	w.must(w.server.app.DB().NewQuery(fmt.Sprintf(`SELECT DISTINCT rev FROM sync_feed WHERE record = '%s' AND collection = '%s' AND rev > %d`, d.m.Record, d.m.Collection, d.m.Rev)).Column(&revs))
-	for _, t := range w.touches[d.m.Collection+"/"+d.m.Record] {
-		if t.rev > d.m.Rev && !slices.Contains(revs, t.rev) {
-			return false // compacted: whose changes were between cannot be told from here
-		}
-	}
-	for _, rev := range revs {
-		if !slices.Contains(w.touches[d.m.Collection+"/"+d.m.Record], simTouch{d.device, rev}) {
+	w.noteRevs()
+	key := d.m.Collection + "/" + d.m.Record
+	for rev := range w.revs[key] {
+		if rev > d.m.Rev && !slices.Contains(w.touches[key], simTouch{d.device, rev}) {
 			return false
 		}
 	}
 	return true
+}
+
+// noteRevs keeps every revision that a record had: compaction leaves the newest alone, and with the others would go what the domain changed.
+func (w *simWorld) noteRevs() {
+	var rows []struct {
+		Key string
+		Rev int64
+	}
+	w.must(w.server.app.DB().NewQuery(`SELECT DISTINCT collection || '/' || record AS key, rev FROM sync_feed`).All(&rows))
+	for _, r := range rows {
+		if w.revs[r.Key] == nil {
+			w.revs[r.Key] = map[int64]bool{}
+		}
+		w.revs[r.Key][r.Rev] = true
+	}
 }
 
 // touched notes a change that no device made.
