@@ -263,8 +263,11 @@ func (s *Server) pull(ctx context.Context, user *core.Record, req *PullRequest) 
 	return body, err
 }
 
-// aheadOfFeed says that a cursor of this very life has read more than the feed holds: the database was put back.
-type aheadOfFeed struct{ epoch string }
+// aheadOfFeed says that a cursor has read further than the feed ever came: the database was put back.
+type aheadOfFeed struct {
+	epoch string
+	read  int64
+}
 
 func (a *aheadOfFeed) Error() string { return "a cursor is ahead of the feed" }
 
@@ -275,7 +278,7 @@ func (a *aheadOfFeed) newEpoch(now time.Time) func(tx core.App) error {
 		if err != nil || epoch != a.epoch {
 			return err
 		}
-		_, err = newEpoch(tx, now)
+		_, err = newEpoch(tx, now, a.read)
 		return err
 	}
 }
@@ -299,7 +302,7 @@ func (s *Server) readPage(ctx context.Context, user *core.Record, req *PullReque
 		for i := range present {
 			into = append(into, &present[i])
 		}
-		if err := snap.one(`SELECT (SELECT COALESCE(max(seq), 0) FROM sync_feed), (SELECT schema_version FROM pragma_schema_version),
+		if err := snap.one(`SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'), 0), (SELECT schema_version FROM pragma_schema_version),
 			(SELECT value FROM sync_state WHERE key = 'epoch'), (SELECT value FROM sync_state WHERE key = 'cursor_key'), `+strings.Join(whatPlacesAUser, ", ")+` FROM users WHERE id = ?`,
 			[]any{user.Id}, into...); err != nil {
 			return err
@@ -313,11 +316,15 @@ func (s *Server) readPage(ctx context.Context, user *core.Record, req *PullReque
 		}
 		var given *cursor
 		if req.Cursor != nil {
-			if given = readCursor(key, *req.Cursor); given != nil && given.Epoch == epoch {
+			if given = readCursor(key, *req.Cursor); given != nil {
+				read := int64(0)
 				for _, p := range given.Scopes {
-					if p.Read > top {
-						return &aheadOfFeed{epoch}
-					}
+					read = max(read, p.Read)
+				}
+				// Of another life only one that lies a whole gap further is proof: a backup from before that life was put back. One that
+				// begins near this one was lost in a restore that was announced.
+				if read > top && (given.Epoch == epoch || read-top > lifeGap/2) {
+					return &aheadOfFeed{epoch, read}
 				}
 			}
 		}
