@@ -19,6 +19,7 @@ func Bind(app core.App, now Clock) {
 	BindAccess(app)
 	BindGuesses(app, now)
 	BindEnterprise(app, now)
+	BindMerge(app, now)
 	BindVisit(app, now)
 	BindPhoto(app)
 	BindDemand(app, now)

@@ -1,6 +1,6 @@
 // The console in the order of a working day, with Chinese names beside the collections' own.
 const groups = [
-  ["要办的事", { overdue_demands: "逾期需求", unassigned_enterprises: "待分配企业", unconfirmed_finds: "现场发现待确认", sync_rejections: "被退回的上报", sync_conflicts: "冲突", open_sync_issues: "待处理退回与冲突", silent_workers: "长期未上报网格员", backlog_devices: "积压设备", report_runs: "统计运行记录" }],
+  ["要办的事", { overdue_demands: "逾期需求", unassigned_enterprises: "待分配企业", unconfirmed_finds: "现场发现待确认", suspected_duplicates: "疑似重复", enterprise_merges: "合并与判定", sync_rejections: "被退回的上报", sync_conflicts: "冲突", open_sync_issues: "待处理退回与冲突", silent_workers: "长期未上报网格员", backlog_devices: "积压设备", report_runs: "统计运行记录" }],
   ["走访与需求", { enterprises: "市场主体", visits: "走访", photos: "照片", demands: "融资需求", demand_matches: "融资对接", demand_events: "需求进展", loans: "贷款" }],
   ["人员与设备", { users: "用户", assignments: "网格分配", devices: "设备" }],
   ["港湾与区划", { harbours: "金融服务港湾", banks: "金融机构", grids: "网格", areas: "行政区划" }],
