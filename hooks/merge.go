@@ -166,7 +166,7 @@ func decideMerge(ctx context.Context, tx core.App, r *core.Record) error {
 		r.Set("trail", trail)
 		return nil
 	}
-	return Violation("status", "merge_undone")
+	return Violation("status", "merge_kept_fields")
 }
 
 // ownFields are what a kept enterprise never takes over from the merged one: where and by whom its own record was made, and what
@@ -175,7 +175,7 @@ var ownFields = []string{"id", "created", "updated", "name", "name_key", "initia
 	"captured_at", "captured_offset", "synced_at", "device", "skew", "scope_grid", "scope_harbour"}
 
 func mergeEnterprises(ctx context.Context, tx core.App, kept, merged *core.Record) (*mergeTrail, error) {
-	trail := &mergeTrail{}
+	trail := &mergeTrail{Changes: []mergeStep{}}
 	change := func(r *core.Record, set func(f core.Field)) error {
 		before := enterpriseValues(r)
 		for _, f := range r.Collection().Fields {
