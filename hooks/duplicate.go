@@ -34,11 +34,12 @@ func NameKey(name string) string {
 func twinOf(app core.App, r *core.Record) (string, error) {
 	place := r.GetGeoPoint("location")
 	known := dbx.Params{"id": r.Id, "uscc": r.GetString("uscc"), "phone": r.GetString("phone"), "name": NameKey(r.GetString("name")), "grid": r.GetString("grid"), "lon": place.Lon, "lat": place.Lat}
+	const open = ` AND status IN ('', 'active', 'duplicate')`
 	// "not empty" is said in SQL too: the indexes leave empty values out, and are used only where the query says so.
-	const uncoded = ` AND ({:uscc} = '' OR uscc = '')`
+	const uncoded = ` AND ({:uscc} = '' OR uscc = '')` + open
 	for _, same := range []struct{ given, where string }{
 		{"uscc", `uscc = {:uscc} AND uscc != ''`},
-		{"phone", `phone = {:phone} AND phone != '' AND ({:uscc} = '' OR uscc = '' OR name_key = {:name})`},
+		{"phone", `phone = {:phone} AND phone != '' AND ({:uscc} = '' OR uscc = '' OR name_key = {:name})` + open},
 		{"grid", `name_key = {:name} AND name_key != '' AND grid = {:grid}` + uncoded},
 		{"lat", `name_key = {:name} AND name_key != '' AND json_extract(location, '$.lat') != 0` + uncoded +
 			` AND pow(json_extract(location, '$.lat') - {:lat}, 2) + pow((json_extract(location, '$.lon') - {:lon}) * cos(radians({:lat})), 2) <= pow(0.2 / 111.2, 2)`},
