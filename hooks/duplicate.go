@@ -41,8 +41,8 @@ func twinOf(app core.App, r *core.Record) (string, error) {
 		{"uscc", `uscc = {:uscc} AND uscc != ''`},
 		{"phone", `phone = {:phone} AND phone != '' AND ({:uscc} = '' OR uscc = '' OR name_key = {:name})` + open},
 		{"grid", `name_key = {:name} AND name_key != '' AND grid = {:grid}` + uncoded},
-		{"lat", `name_key = {:name} AND name_key != '' AND json_extract(location, '$.lat') != 0` + uncoded +
-			` AND pow(json_extract(location, '$.lat') - {:lat}, 2) + pow((json_extract(location, '$.lon') - {:lon}) * cos(radians({:lat})), 2) <= pow(0.2 / 111.2, 2)`},
+		{"lat", `name_key = {:name} AND name_key != '' AND (location ->> '$.lat') BETWEEN {:lat} - 0.0018 AND {:lat} + 0.0018` + uncoded +
+			` AND pow((location ->> '$.lat') - {:lat}, 2) + pow(((location ->> '$.lon') - {:lon}) * cos(radians({:lat})), 2) <= pow(0.2 / 111.2, 2)`},
 	} {
 		if known[same.given] == "" || known[same.given] == 0.0 {
 			continue

@@ -18,6 +18,7 @@ func init() {
 		key.Hidden = true
 		enterprises.Fields.Add(key, rel("merged_into", enterprises, "已合并到哪一户（系统填写，见“合并与判定”）"))
 		enterprises.AddIndex("enterprises_name_key", false, "name_key, grid", "name_key != ''")
+		enterprises.AddIndex("enterprises_name_near", false, "name_key, (location ->> '$.lat')", "name_key != ''")
 		// Who has a code is told apart by it: by name only those without one are compared.
 		enterprises.AddIndex("enterprises_uncoded", false, "name_key", "uscc = ''")
 		enterprises.AddIndex("enterprises_suspected", false, "suspected_duplicate_of", "suspected_duplicate_of != ''")
@@ -49,11 +50,14 @@ func init() {
 
 		const open = `IN ('', 'active')`
 		const first = `(a.origin != 'registry', a.id) < (b.origin != 'registry', b.id)`
-		const lon, lat = `json_extract(%.location, '$.lon')`, `json_extract(%.location, '$.lat')`
-		of := func(expression, table string) string { return strings.ReplaceAll(expression, "%", table) }
 		// 200 metres, as on the phone; a degree of latitude is 111.2 km.
-		near := `(` + of(lat, "a") + ` != 0 AND ` + of(lat, "b") + ` != 0 AND abs(` + of(lat, "a") + ` - ` + of(lat, "b") + `) < 0.0018 AND pow(` +
-			of(lat, "a") + ` - ` + of(lat, "b") + `, 2) + pow((` + of(lon, "a") + ` - ` + of(lon, "b") + `) * cos(radians(` + of(lat, "a") + `)), 2) <= pow(0.2 / 111.2, 2))`
+		const near = `(a.location ->> '$.lat') != 0 AND (b.location ->> '$.lat') BETWEEN (a.location ->> '$.lat') - 0.0018 AND (a.location ->> '$.lat') + 0.0018
+						AND pow((a.location ->> '$.lat') - (b.location ->> '$.lat'), 2) + pow(((a.location ->> '$.lon') - (b.location ->> '$.lon')) * cos(radians(a.location ->> '$.lat')), 2) <= pow(0.2 / 111.2, 2)`
+		// CROSS: SQLite would begin with the table instead of the few that stand twice. That they are not empty is said again for the indexes.
+		uncoded := func(reason, where string) string {
+			return ` UNION ALL SELECT iif(` + first + `, a.id, b.id), iif(` + first + `, b.id, a.id), ` + reason + ` FROM enterprises a CROSS JOIN enterprises b ON b.name_key = a.name_key AND b.name_key != '' AND b.id != a.id AND ` + where + `
+					WHERE a.uscc = '' AND a.name_key != '' AND a.status ` + open + ` AND b.status ` + open
+		}
 		pairs := core.NewViewCollection("suspected_duplicates")
 		pairs.ViewQuery = `SELECT p.id, keep.id AS keep, other.id AS other, CAST(p.reasons AS TEXT) AS reasons, keep.uscc AS keep_uscc, other.uscc AS other_uscc,
 				keep.grid AS keep_grid, other.grid AS other_grid, other.origin, other.created
@@ -61,14 +65,12 @@ func init() {
 					max(CASE s.n WHEN 3 THEN '、名称相近且在同一网格' ELSE '' END) || max(CASE s.n WHEN 4 THEN '、名称相近且相距不远' ELSE '' END), '、') AS reasons
 				FROM (SELECT a.id AS x, b.id AS y, 1 AS n
 					FROM (SELECT uscc FROM enterprises WHERE uscc != '' GROUP BY uscc HAVING count(*) > 1) g
-					JOIN enterprises a ON a.uscc = g.uscc JOIN enterprises b ON b.uscc = g.uscc AND ` + first + `
+					CROSS JOIN enterprises a ON a.uscc = g.uscc AND a.uscc != '' CROSS JOIN enterprises b ON b.uscc = g.uscc AND b.uscc != '' AND ` + first + `
 					UNION ALL SELECT a.id, b.id, 2
 					` + /* A number that many have is an agent's. */ `FROM (SELECT phone FROM enterprises WHERE phone != '' GROUP BY phone HAVING count(*) BETWEEN 2 AND 10) g
-					JOIN enterprises a ON a.phone = g.phone JOIN enterprises b ON b.phone = g.phone AND ` + first + `
-					WHERE a.status ` + open + ` AND b.status ` + open + ` AND (a.uscc = '' OR b.uscc = '' OR a.name_key = b.name_key)
-					UNION ALL SELECT iif(` + first + `, a.id, b.id), iif(` + first + `, b.id, a.id), iif(a.grid = b.grid AND a.grid != '', 3, 4)
-					FROM enterprises a JOIN enterprises b ON b.name_key = a.name_key AND b.name_key != '' AND b.id != a.id
-					WHERE a.uscc = '' AND a.name_key != '' AND a.status ` + open + ` AND b.status ` + open + ` AND (a.grid = b.grid AND a.grid != '' OR ` + near + `)) s
+					CROSS JOIN enterprises a ON a.phone = g.phone AND a.phone != '' CROSS JOIN enterprises b ON b.phone = g.phone AND b.phone != '' AND ` + first + `
+					WHERE a.status ` + open + ` AND b.status ` + open + ` AND (a.uscc = '' OR b.uscc = '' OR a.name_key = b.name_key)` +
+			uncoded("3", `b.grid = a.grid AND b.grid != ''`) + uncoded("4", near) + `) s
 				GROUP BY s.x, s.y) p
 			JOIN enterprises keep ON keep.id = p.x AND keep.status != 'duplicate'
 			JOIN enterprises other ON other.id = p.y AND other.status != 'duplicate'
@@ -80,7 +82,7 @@ func init() {
 			return err
 		}
 		enterprises := find(app, "enterprises")
-		for _, index := range []string{"name_key", "uncoded", "suspected", "merged_into"} {
+		for _, index := range []string{"name_key", "name_near", "uncoded", "suspected", "merged_into"} {
 			enterprises.RemoveIndex("enterprises_" + index)
 		}
 		enterprises.Fields.RemoveByName("name_key")
