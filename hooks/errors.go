@@ -123,6 +123,13 @@ var catalogue = map[string]string{
 	"to_user_needed":        "请选择接手人",
 	"bank_not_own":          "只能办理本行的对接",
 	"bad_uscc":              "统一社会信用代码格式不对",
+	// facts
+	"phone_letters":       "电话里不能有文字或字母",
+	"phone_several":       "一栏只写一个电话号码",
+	"bad_phone":           "电话号码不对：手机 11 位，固定电话写区号，如 023-58123456",
+	"coordinates_swapped": "经度和纬度写反了：万州在东经 108 度、北纬 30 度左右",
+	"coordinates_outside": "位置不在中国境内，请核对经纬度",
+	"bad_industry":        "行业代码不对：应为 GB/T 4754-2017 的门类字母（A–T）或 2–4 位数字，如 52、6210",
 	// loans
 	"approval_needed":            "本行对这条需求还没有审批通过，请先登记审批结果",
 	"amount_above_approval":      "合同金额超过批准金额",

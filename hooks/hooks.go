@@ -18,6 +18,7 @@ import (
 func Bind(app core.App, now Clock) {
 	BindAccess(app)
 	BindGuesses(app, now)
+	BindFacts(app)
 	BindEnterprise(app, now)
 	BindVisit(app, now)
 	BindPhoto(app)

@@ -255,6 +255,7 @@ export interface Holiday {
   day: string
   kind: 'holiday' | 'workday' | ''
   name: string
+  source_doc: string
 }
 
 /** policies */
@@ -344,6 +345,7 @@ export interface Enterprise {
   device: string
   skew: number
   suspected_duplicate_of: string
+  uscc_unverified: boolean
 }
 
 /** visits */
