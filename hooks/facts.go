@@ -17,6 +17,9 @@ import (
 var phoneFields = map[string][]string{
 	"enterprises": {"phone"},
 	"harbours":    {"service_phone", "complaint_phone"},
+	"contacts":    {"phone"},
+	"pairings":    {"harbour_liaison_phone", "area_liaison_phone"},
+	"services":    {"person_phone"},
 }
 
 // placeFields are the places that people state. What a phone measured on the spot (visits, photos) is evidence: it is

@@ -18,6 +18,9 @@ func init() {
 			substr('0123456789ABCDEFGHJKLMNPQRTUWXY', 1 + (31 - (SELECT sum(w.value * (instr('0123456789ABCDEFGHJKLMNPQRTUWXY', substr(uscc, w.key + 1, 1)) - 1))
 			FROM json_each('[1,3,9,27,19,26,16,17,20,29,25,13,8,24,10,30,28]') w) % 31) % 31, 1)`)
 	}, func(app core.App) error {
+		if err := dropCapture(app); err != nil {
+			return err
+		}
 		enterprises, holidays := find(app, "enterprises"), find(app, "holidays")
 		enterprises.RemoveIndex("enterprises_uscc_unverified")
 		enterprises.Fields.RemoveByName("uscc_unverified")

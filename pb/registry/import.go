@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"context"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -37,6 +38,8 @@ type Options struct {
 	Progress func(done, total int)
 	// NewID makes the ids of new records; a seeded run repeats its ids.
 	NewID func() string
+	// Actor is the signed-in user on whose behalf records are saved: the rules hold as for anything this user does. Nil: an operator.
+	Actor *core.Record
 	// Random is where initial passwords come from; nil is the system's.
 	Random io.Reader
 	// Passwords keeps the initial passwords of new users, once, before they are committed; where it fails, nobody is created.
@@ -62,6 +65,13 @@ func (o Options) newRecord(c *core.Collection) *core.Record {
 		r.Id = o.NewID()
 	}
 	return r
+}
+
+func (o Options) context() context.Context {
+	if o.Actor == nil {
+		return context.Background()
+	}
+	return hooks.WithActor(context.Background(), o.Actor)
 }
 
 // transaction runs fn as one write, or, for a dry run, as reads alone.
@@ -90,7 +100,7 @@ func (o Options) save(tx core.App, records ...*core.Record) (refused *rowError, 
 		return nil, err
 	}
 	for _, r := range records {
-		failure := tx.Save(r)
+		failure := tx.SaveWithContext(o.context(), r)
 		if failure == nil {
 			continue
 		}

@@ -212,17 +212,19 @@ func assigned(t *testing.T, app core.App, name string) string {
 func TestPeopleGetAccountsWithAPasswordThatIsWrittenOnceAndMustBeChanged(t *testing.T) {
 	app := newDistrict(t)
 	put(t, app, "banks", map[string]any{"name": "重庆三峡银行", "short_name": "三峡银行", "kind": "bank"})
+	put(t, app, "agencies", map[string]any{"name": "万州区市场监督管理局", "short_name": "市场监管局", "kind": "market_regulation"})
 	content := peopleHeader +
 		"张小网,138 0000 0001,WGY01,网格员,高笋塘街道,,,,一网格、二网格,李头\n" +
 		"李头,13800000002,,港湾负责人,,01,,,,\n" +
-		"王银行,,YH01,银行,,,三峡银行,,,\n"
+		"王银行,,YH01,银行,,,三峡银行,,,\n" +
+		"周科长,,BM01,部门,,,,市场监管局,,\n"
 	path := file(t, "人员.csv", content)
 	status, out, errs := gangwan(t, app, "users", path, "--dry-run")
-	if status != 0 || !strings.Contains(out, "新增            3 人") || count(t, app, "users") != 0 {
+	if status != 0 || !strings.Contains(out, "新增            4 人") || count(t, app, "users") != 0 {
 		t.Fatal(status, out, errs)
 	}
 	status, out, errs = gangwan(t, app, "users", path)
-	if status != 0 || !strings.Contains(out, "3 个新账号的初始密码已写到 "+path+".passwords.csv") {
+	if status != 0 || !strings.Contains(out, "4 个新账号的初始密码已写到 "+path+".passwords.csv") {
 		t.Fatal(status, out, errs)
 	}
 	info, err := os.Stat(path + ".passwords.csv")
@@ -234,7 +236,7 @@ func TestPeopleGetAccountsWithAPasswordThatIsWrittenOnceAndMustBeChanged(t *test
 		t.Fatal(err)
 	}
 	secrets, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\uFEFF")))).ReadAll()
-	if err != nil || len(secrets) != 4 {
+	if err != nil || len(secrets) != 5 {
 		t.Fatalf("%v, %v", secrets, err)
 	}
 	for _, s := range secrets[1:] {
@@ -246,6 +248,9 @@ func TestPeopleGetAccountsWithAPasswordThatIsWrittenOnceAndMustBeChanged(t *test
 	worker := user(t, app, "张小网")
 	if worker.GetString("mobile") != "13800000001" || worker.GetString("manager") != user(t, app, "李头").Id || assigned(t, app, "张小网") != "一网格 二网格" {
 		t.Errorf("%v, walks %s", worker.FieldsData(), assigned(t, app, "张小网"))
+	}
+	if a, err := app.FindRecordById("agencies", user(t, app, "周科长").GetString("agency")); err != nil || a.GetString("short_name") != "市场监管局" {
+		t.Errorf("the department's desk: %v, %v", a, err)
 	}
 	harbour, err := app.FindFirstRecordByData("harbours", "number", "01")
 	if err != nil || harbour.GetString("head") != user(t, app, "李头").Id {
@@ -275,7 +280,7 @@ func TestPeopleGetAccountsWithAPasswordThatIsWrittenOnceAndMustBeChanged(t *test
 	if err := os.WriteFile(path, []byte(peopleHeader+"赵新,13800000009,,网格员,,,,,,\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, errs = gangwan(t, app, "users", path); status != 1 || !strings.Contains(errs, "passwords_exist") || count(t, app, "users") != 3 {
+	if status, _, errs = gangwan(t, app, "users", path); status != 1 || !strings.Contains(errs, "passwords_exist") || count(t, app, "users") != 4 {
 		t.Error(status, errs)
 	}
 	if after, _ := os.ReadFile(path + ".passwords.csv"); !bytes.Equal(raw, after) {
@@ -307,11 +312,12 @@ func TestAPersonWhoCouldNotWorkIsRefusedWithTheReason(t *testing.T) {
 		"申,13900000009,,镇街,高笋塘街道,,,,一网格,\n"+
 		"酉,13800000001,B2,网格员,,,,,,\n"+
 		"戌,13900000010,,网格员,,,,,,没有人\n"+
-		"亥,13900000010,,网格员,,,,,,\n"), Options{Now: clock})
+		"亥,13900000010,,网格员,,,,,,\n"+
+		"甲子,13900000011,,部门,,,,,,\n"), Options{Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "2:missing_name 3:no_login 4:bad_mobile 5:unknown_role 6:post_missing 7:post_missing 8:post_missing 9:unknown_reference 10:unknown_reference 11:role_without_grids 12:ambiguous 14:duplicate_row"
+	want := "2:missing_name 3:no_login 4:bad_mobile 5:unknown_role 6:post_missing 7:post_missing 8:post_missing 9:unknown_reference 10:unknown_reference 11:role_without_grids 12:ambiguous 14:duplicate_row 15:post_missing"
 	if got := codesOf(report); got != want {
 		t.Errorf("refused\n%s\nwant\n%s", got, want)
 	}

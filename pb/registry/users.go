@@ -155,6 +155,9 @@ func (u *userImport) load(app core.App) (err error) {
 	if u.banks, err = named(app, "banks", "name", "short_name"); err != nil {
 		return err
 	}
+	if u.agencies, err = named(app, "agencies", "name", "short_name", "code"); err != nil {
+		return err
+	}
 	if u.gridWords, err = named(app, "grids", "code", "name"); err != nil {
 		return err
 	}
@@ -254,7 +257,7 @@ func (u *userImport) clean(row tableRow, l layout) (*userRow, *rowError) {
 	for _, ref := range []struct {
 		field, what string
 		words       map[string][]string
-	}{{"harbour", "港湾", u.harbours}, {"bank", "银行", u.banks}} {
+	}{{"harbour", "港湾", u.harbours}, {"bank", "银行", u.banks}, {"agency", "部门", u.agencies}} {
 		if p.values[ref.field], bad = only(ref.words, get(ref.field), ref.what); bad != nil {
 			return nil, bad
 		}
@@ -301,6 +304,10 @@ func (u *userImport) checkPost(p *userRow) *rowError {
 	case "bank":
 		if !has("bank") {
 			return rowErrorf("post_missing", "银行账号要写银行")
+		}
+	case "department":
+		if !has("agency") {
+			return rowErrorf("post_missing", "部门账号要写部门")
 		}
 	case "street_official":
 		if !has("street") {
