@@ -13,6 +13,7 @@ import (
 
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/spf13/cobra"
+	"github.com/xuri/excelize/v2"
 
 	"gangwan/hooks"
 )
@@ -37,48 +38,93 @@ type command struct {
 	name, short, long, example string
 	list                       listing
 	do                         importFunc
+	// whose is the flag that says from whom the file comes, needed is what it is called; from then does the import.
+	whose, needed string
+	from          func(app core.App, r io.Reader, o Options, whose, file string) (Report, error)
 }
 
 var commands = []command{
-	{"areas", "导入区划（区、街道、镇乡、社区、村、园区、商圈、楼宇、专业市场）", `导入区划。文件为 .xlsx 或 CSV，列为 code（代码）、name（名称）、parent_code（上级代码）、kind（类别）：
+	{name: "areas", short: "导入区划（区、街道、镇乡、社区、村、园区、商圈、楼宇、专业市场）", long: `导入区划。文件为 .xlsx 或 CSV，列为 code（代码）、name（名称）、parent_code（上级代码）、kind（类别）：
   district 区 · street 街道 · town 镇乡 · community 社区 · village 村
   park 园区 · business_circle 商圈 · building 楼宇 · market 专业市场
 行的先后不限。按代码匹配；改名或调整上级的，原来的名称保留为一行历史。文件里没有的区划不改动。`,
-		`  gangwan import areas --wanzhou            # 内置的万州区区划（统计用区划代码，2023 年 6 月）
+		example: `  gangwan import areas --wanzhou            # 内置的万州区区划（统计用区划代码，2023 年 6 月）
   gangwan import areas 区划.csv --dry-run   # 只看会有哪些变化
-  gangwan import areas 区划.csv`, areaList, ImportAreas},
-	{"enterprises", "导入市场主体名录（市场监管部门导出的 Excel 或 CSV）", `导入市场监管部门导出的市场主体名录。文件为 .xlsx 或 CSV。
+  gangwan import areas 区划.csv`, list: areaList, do: ImportAreas},
+	{name: "enterprises", short: "导入市场主体名录（市场监管部门导出的 Excel 或 CSV）", long: `导入市场监管部门导出的市场主体名录。文件为 .xlsx 或 CSV。
 表头：统一社会信用代码、名称（这两列必需），主体类型、行业代码、住所、法定代表人、联系电话、成立日期、登记状态、所属镇街、所属社区，
 以及从业人员、营业收入、资产总额、经度、纬度、坐标系；企业名称、字号名称、经营者、经营场所、经营状态等常见写法也认得。
 
 按统一社会信用代码匹配；没有代码的，按同一社区内名称和住所匹配。名称、类型、行业、住所、法定代表人、成立日期、登记状态以名录为准；
 电话、位置、网格等只在原来空着时补上，现场采集的内容和人工定的网格不会被覆盖。网格取该社区唯一的网格，否则为“待分配”。
 登记的社区与现有网格不同的逐户列出，由人核对。文件里没有的主体不改动。`,
-		`  gangwan import enterprises 市场主体.csv --dry-run   # 先看会有哪些变化，不写入
+		example: `  gangwan import enterprises 市场主体.csv --dry-run   # 先看会有哪些变化，不写入
   gangwan import enterprises 市场主体.xlsx
-  gangwan import enterprises 市场主体.xlsx.errors.csv  # 改好有问题的行后再导入`, enterpriseList, ImportEnterprises},
-	{"grids", "导入网格（GeoJSON 带边界，或 Excel、CSV 不带边界）", `导入网格。GeoJSON 文件为 FeatureCollection，每个要素的属性为下列各项，面（Polygon、MultiPolygon）为边界；
+  gangwan import enterprises 市场主体.xlsx.errors.csv  # 改好有问题的行后再导入`, list: enterpriseList, do: ImportEnterprises},
+	{name: "grids", short: "导入网格（GeoJSON 带边界，或 Excel、CSV 不带边界）", long: `导入网格。GeoJSON 文件为 FeatureCollection，每个要素的属性为下列各项，面（Polygon、MultiPolygon）为边界；
 .xlsx 或 CSV 的列相同，没有边界。列：编号、名称（这两项必需），社区代码、类别、服务港湾、登记户数、坐标系。
 
 按编号匹配；系统里还没有编号的，按同一区划内名称匹配。空着的项不改动。服务港湾或所属区划变了的逐个列出：其市场主体随之归到新的港湾。
 文件里没有的网格列出，不改动。GeoJSON 里有问题的要素写到“文件名.errors.csv”时不带边界，请在原文件里改好再导入。
 坐标不写明的为 WGS-84；坐标系写 GCJ-02 或 BD-09 的自动换算；经纬度写反的不导入。`,
-		`  gangwan import grids 网格.geojson --dry-run
+		example: `  gangwan import grids 网格.geojson --dry-run
   gangwan import grids 网格.geojson
-  gangwan import grids 网格.xlsx`, gridList, ImportGrids},
-	{"holidays", "导入节假日与调休上班（计算工作日时限用）", `导入节假日与调休上班。文件为 .xlsx 或 CSV，一天一行。列：日期、类型（节假日、调休上班）必需，名称、来源文件。
+  gangwan import grids 网格.xlsx`, list: gridList, do: ImportGrids},
+	{name: "holidays", short: "导入节假日与调休上班（计算工作日时限用）", long: `导入节假日与调休上班。文件为 .xlsx 或 CSV，一天一行。列：日期、类型（节假日、调休上班）必需，名称、来源文件。
 周末放假的日子也要写明；调休上班的日子应是周六或周日。按日期匹配，文件里没有的日子列出，不改动。
 导入后检查文件所涉各年是否完整（七个节日都在、天数合理），不完整的列出。`,
-		`  gangwan import holidays 2027年放假安排.xlsx --dry-run
-  gangwan import holidays 2027年放假安排.xlsx`, holidayList, ImportHolidays},
-	{"users", "导入用户（新建账号，或更新岗位与负责网格）", `导入用户。文件为 .xlsx 或 CSV。列：姓名、手机号、角色必需，工号、镇街、港湾、银行、部门、负责网格、直接负责人、邮箱。
+		example: `  gangwan import holidays 2027年放假安排.xlsx --dry-run
+  gangwan import holidays 2027年放假安排.xlsx`, list: holidayList, do: ImportHolidays},
+	{name: "users", short: "导入用户（新建账号，或更新岗位与负责网格）", long: `导入用户。文件为 .xlsx 或 CSV。列：姓名、手机号、角色必需，工号、镇街、港湾、银行、部门、负责网格、直接负责人、邮箱。
 角色为：网格员、港湾当值、港湾负责人、联络员、银行、部门、主管部门、镇街。
 
 按手机号匹配，没有的按工号。新账号的初始密码写到“文件名.passwords.csv”，只写这一次，只有运行命令的人能读，分发后请删除；首次登录须修改。
 已有账号只更新所填的各项，从不重设密码。负责网格填写后以文件为准：新增的从现在起分配，不再列出的从现在起停止。
 文件里没有的同类用户列出，不删除也不停用。`,
-		`  gangwan import users 网格员.xlsx --dry-run
-  gangwan import users 网格员.xlsx`, userList, ImportUsers},
+		example: `  gangwan import users 网格员.xlsx --dry-run
+  gangwan import users 网格员.xlsx`, list: userList, do: ImportUsers},
+	{name: "referrals", short: "导入部门推送的企业名单（供人行核对、分发）", long: `导入部门推送的企业名单，即部门自己在应用里上传的那种文件。文件为 .xlsx 或 CSV。列：统一社会信用代码、名称必需，所属网格、联系电话、
+推送理由（发展前景好、信贷需求强、信用记录好、绿色）、需求金额。
+
+按统一社会信用代码匹配市场主体；没有代码的按名称，名称有重复的再按网格或社区。名录里找不到的写到“文件名.errors.csv”。
+名单记为“已上传”，等人行核对分发；原文件附在名单上。同名的名单再导入即更新；已核对或已分发的不能再改。`,
+		example: `  gangwan import referrals 2026年四季度推送名单.xlsx --agency 区市场监管局 --dry-run
+  gangwan import referrals 2026年四季度推送名单.xlsx --agency 区市场监管局`, list: referralList, whose: "agency", needed: "部门",
+		from: func(app core.App, r io.Reader, o Options, whose, file string) (Report, error) {
+			agencies, err := named(app, "agencies", "name", "short_name", "code")
+			if err != nil {
+				return Report{}, err
+			}
+			agency, bad := only(agencies, whose, "部门")
+			if bad != nil {
+				return Report{}, &hooks.Error{Code: bad.Code, Message: bad.Message}
+			}
+			return ImportReferrals(app, r, o, ReferralList{Agency: agency, File: file})
+		}},
+	{name: "answers", short: "导入银行填好的答复表（推送企业、融资对接、放款）", long: `导入银行填好的答复表，即银行在应用里下载、填写后上传的那份工作簿（“银行答复”）；用 --template 为一家银行写出。
+首次联系日期、答复或结果、申请日期、审批日期、未成原因、批准金额按对接的规则逐项登记；填了合同编号的登记放款，证据等级为银行填报或银行确认，
+只升不降。只读该行自己的条目；与导出时相同的单元格不算改动；导出后别人已改过的项目不覆盖，列为有问题的行。`,
+		example: `  gangwan import answers 银行答复.xlsx --bank 三峡银行 --dry-run
+  gangwan import answers 银行答复.xlsx --bank 三峡银行`, list: answerList, whose: "bank", needed: "银行",
+		from: func(app core.App, r io.Reader, o Options, whose, _ string) (Report, error) {
+			bank, err := bankNamed(app, whose)
+			if err != nil {
+				return Report{}, err
+			}
+			return ImportAnswers(app, r, o, bank)
+		}},
+}
+
+func bankNamed(app core.App, name string) (string, error) {
+	banks, err := named(app, "banks", "name", "short_name")
+	if err != nil {
+		return "", err
+	}
+	bank, bad := only(banks, name, "银行")
+	if bad != nil {
+		return "", &hooks.Error{Code: bad.Code, Message: bad.Message}
+	}
+	return bank, nil
 }
 
 // Command is `gangwan import`.
@@ -89,7 +135,7 @@ func Command(app core.App, now func() time.Time) *cobra.Command {
 	}
 	root := &cobra.Command{
 		Use:   "import",
-		Short: "导入区划、市场主体名录、网格、节假日、用户（Excel、CSV、GeoJSON）",
+		Short: "导入区划、市场主体名录、网格、节假日、用户、推送名单、银行答复（Excel、CSV、GeoJSON）",
 		Long: `导入其他部门的名录。文件先整体检查再写入；有问题的行不导入，写到“文件名.errors.csv”（行号、原因和原始内容），
 改好后可直接再导入该文件。同一命令可以反复运行：没有变化的行不改动，中途停下再运行即从未完成处继续。
 
@@ -108,24 +154,42 @@ func Command(app core.App, now func() time.Time) *cobra.Command {
 		},
 	}
 	var dryRun, wanzhou bool
-	var template string
+	var template, whose string
 	for _, c := range commands {
 		sub := &cobra.Command{
 			Use: c.name + " 文件 [选项]", Short: c.short, Long: c.long, Example: c.example + "\n  gangwan import " + c.name + " --template 模板.xlsx",
 			SilenceUsage: true, SilenceErrors: true, DisableFlagsInUseLine: true,
 			RunE: func(cmd *cobra.Command, args []string) error {
-				o := Options{Now: now, DryRun: dryRun}
-				switch {
-				case template != "":
-					return saveTemplate(cmd, template, c.list)
-				case wanzhou && len(args) == 0:
-					return run(cmd, app, "", WanzhouAreas(), c.do, o)
+				o, do := Options{Now: now, DryRun: dryRun}, c.do
+				if c.whose != "" {
+					if whose == "" && (template == "" || c.name == "answers") {
+						fmt.Fprintf(cmd.ErrOrStderr(), "请用 --%s 写明是哪家%s的，例如：\n%s\n", c.whose, c.needed, c.example)
+						return ExitError{exitNothing}
+					}
+					do = func(app core.App, r io.Reader, o Options) (Report, error) { return c.from(app, r, o, whose, args[0]) }
 				}
-				return runFile(cmd, app, args, c.do, o)
+				switch {
+				case template != "" && c.name == "answers":
+					return saveBook(cmd, template, c.list, func() (*excelize.File, error) {
+						bank, err := bankNamed(app, whose)
+						if err != nil {
+							return nil, err
+						}
+						return AnswerWorkbook(app, bank)
+					})
+				case template != "":
+					return saveBook(cmd, template, c.list, func() (*excelize.File, error) { return newTemplate(c.list) })
+				case wanzhou && len(args) == 0:
+					return run(cmd, app, "", WanzhouAreas(), do, o)
+				}
+				return runFile(cmd, app, args, do, o)
 			},
 		}
 		sub.Flags().BoolVar(&dryRun, "dry-run", false, "试运行：给出同样的报告，不写入任何数据")
 		sub.Flags().StringVar(&template, "template", "", "写出一份空白的 .xlsx 模板，不导入")
+		if c.whose != "" {
+			sub.Flags().StringVar(&whose, c.whose, "", "哪家"+c.needed+"（全称、简称或代码）")
+		}
 		if c.name == "areas" {
 			sub.Use = "areas [文件] [选项]"
 			sub.Flags().BoolVar(&wanzhou, "wanzhou", false, "导入内置的万州区区划，不用文件")

@@ -38,6 +38,8 @@ type Report struct {
 	Unplaced      map[string]int
 	Mismatched    int // the registry names another community than the grid that people chose
 
+	// Batch is the id of the referral batch that a list went to.
+	Batch string
 	// Passwords counts the new accounts whose initial password was kept.
 	Passwords int
 	// Notices are what somebody should look at, each with its cases.
@@ -55,8 +57,8 @@ type Report struct {
 
 // Notice is one kind of thing to look at, with a line for each case.
 type Notice struct {
-	Title string
-	Lines []string
+	Title string   `json:"title"`
+	Lines []string `json:"lines"`
 }
 
 // note adds cases to the notice of that title.
@@ -74,10 +76,10 @@ func (r *Report) note(title string, lines ...string) {
 
 // BadRow is a row that was not taken: where it stands, why, and the row itself.
 type BadRow struct {
-	Line    int
-	Code    string
-	Message string
-	Cells   []string
+	Line    int      `json:"line"`
+	Code    string   `json:"code"`
+	Message string   `json:"message"`
+	Cells   []string `json:"-"`
 }
 
 func newReport() Report {
@@ -128,6 +130,10 @@ var fieldLabels = map[string]string{
 	"grid": "所属网格（补录）", "origin": "来源", "initials": "拼音首字母", "parent": "上级区划", "kind_of_area": "类别", "location": "位置（补录）",
 	"code": "编号", "area": "所属区划", "harbour": "服务港湾", "boundary": "边界", "registered_count": "登记户数", "day": "日期", "source_doc": "来源文件",
 	"mobile": "手机号", "staff_no": "工号", "email": "邮箱", "role": "角色", "street": "镇街", "bank": "银行", "manager": "直接负责人", "assignments": "负责网格",
+	"enterprise_name": "名单上的名称", "enterprise_phone": "联系电话", "wanted": "需求金额", "why": "推送理由", "contacted_at": "首次联系时间", "answer": "答复", "answered_at": "答复时间",
+	"answer_note": "答复说明", "first_contact_at": "首次联系时间", "applied_at": "申请日期", "decided_at": "审批日期", "result": "结果", "reason": "未成原因",
+	"approved_amount": "批准金额", "contract_no": "合同编号", "amount": "金额", "disbursed_on": "放款日期", "matures_on": "到期日期", "rate": "年利率", "evidence": "证据等级",
+	"loan": "贷款", "demand": "融资需求", "borrower": "借款人", "purpose": "用途",
 }
 
 var warningLabels = map[string]string{

@@ -1,27 +1,34 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/xuri/excelize/v2"
+
+	"gangwan/hooks"
 )
 
 // templateRows is how far the drop-downs and the text format of a template reach.
 const templateRows = 5000
 
-// saveTemplate writes an empty workbook that the import reads back: the usual headings, what must be filled marked, every
-// cell a text so that Excel rounds no code, drop-downs where there is a choice, and a sheet that explains the columns.
-func saveTemplate(cmd *cobra.Command, path string, list listing) error {
+// saveBook writes a workbook to be filled in.
+func saveBook(cmd *cobra.Command, path string, list listing, draw func() (*excelize.File, error)) error {
 	fail := func(err error) error {
-		fmt.Fprintf(cmd.ErrOrStderr(), "模板没能写到 %s：%v\n", path, err)
+		reason := err.Error()
+		var refused *hooks.Error
+		if errors.As(err, &refused) {
+			reason = refused.Message
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "模板没能写到 %s：%s\n", path, reason)
 		return ExitError{exitNothing}
 	}
 	if !strings.HasSuffix(strings.ToLower(path), ".xlsx") {
-		return fail(fmt.Errorf("文件名应以 .xlsx 结尾"))
+		return fail(errors.New("文件名应以 .xlsx 结尾"))
 	}
-	f, err := template(list)
+	f, err := draw()
 	if err != nil {
 		return fail(err)
 	}
@@ -33,7 +40,9 @@ func saveTemplate(cmd *cobra.Command, path string, list listing) error {
 	return nil
 }
 
-func template(list listing) (*excelize.File, error) {
+// newTemplate is an empty workbook that the import reads back: the usual headings, what must be filled marked, every cell a
+// text so that Excel rounds no code, drop-downs where there is a choice, and a sheet that explains the columns.
+func newTemplate(list listing) (*excelize.File, error) {
 	f := excelize.NewFile()
 	const help = "填写说明"
 	header := make([]any, len(list.columns))
@@ -58,7 +67,11 @@ func template(list listing) (*excelize.File, error) {
 	}
 	for i, c := range list.columns {
 		if len(c.choices) > 0 {
-			if err := dropDown(f, sheet, i+1, templateRows, c.choices); err != nil {
+			name, err := excelize.ColumnNumberToName(i + 1)
+			if err != nil {
+				return nil, err
+			}
+			if err := dropDown(f, sheet, fmt.Sprintf("%s2:%s%d", name, name, templateRows), c.choices); err != nil {
 				return nil, err
 			}
 		}
@@ -96,14 +109,10 @@ func headed(f *excelize.File, sheet string, header []any) error {
 	return nil
 }
 
-// dropDown offers choices in the rows of a column below the header.
-func dropDown(f *excelize.File, sheet string, column, rows int, choices []string) error {
-	name, err := excelize.ColumnNumberToName(column)
-	if err != nil {
-		return err
-	}
+// dropDown offers choices in a range of cells.
+func dropDown(f *excelize.File, sheet, cells string, choices []string) error {
 	v := excelize.NewDataValidation(true)
-	v.Sqref = fmt.Sprintf("%s2:%s%d", name, name, rows+1)
+	v.Sqref = cells
 	if err := v.SetDropList(choices); err != nil {
 		return err
 	}
