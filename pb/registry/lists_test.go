@@ -339,9 +339,12 @@ func TestSeededPasswordsRepeatAndHoldNoLetterThatIsMistaken(t *testing.T) {
 
 func TestTheTemplateOfEveryImportIsReadBackByIt(t *testing.T) {
 	app := newDistrict(t)
+	put(t, app, "banks", map[string]any{"name": "三峡银行", "kind": "bank"})
+	put(t, app, "agencies", map[string]any{"name": "市场监管局", "kind": "department"})
+	whose := map[string][]string{"referrals": {"--agency", "市场监管局"}, "answers": {"--bank", "三峡银行"}}
 	for _, c := range commands {
 		path := filepath.Join(t.TempDir(), c.name+".xlsx")
-		if status, out, errs := gangwan(t, app, c.name, "--template", path); status != 0 || !strings.Contains(out, path) {
+		if status, out, errs := gangwan(t, app, append([]string{c.name, "--template", path}, whose[c.name]...)...); status != 0 || !strings.Contains(out, path) {
 			t.Fatal(status, out, errs)
 		}
 		raw, err := os.ReadFile(path)
@@ -363,11 +366,11 @@ func TestTheTemplateOfEveryImportIsReadBackByIt(t *testing.T) {
 		}
 		drops, err := f.GetDataValidations(c.list.what)
 		choices := slices.ContainsFunc(c.list.columns, func(c column) bool { return c.choices != nil })
-		if err != nil || (len(drops) > 0) != choices {
+		if err != nil || (len(drops) > 0) != choices { // a bank's drop-downs stand beside its rows
 			t.Errorf("%s: %d drop-downs, %v", c.name, len(drops), err)
 		}
 		_ = f.Close()
-		if status, _, errs := gangwan(t, app, c.name, path); status != 1 || !strings.Contains(errs, "只有表头") {
+		if status, _, errs := gangwan(t, app, append([]string{c.name, path}, whose[c.name]...)...); status != 1 || !strings.Contains(errs, "只有表头") {
 			t.Errorf("%s: the empty template: %d %s", c.name, status, errs)
 		}
 	}
