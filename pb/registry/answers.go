@@ -291,8 +291,7 @@ func expand(app core.App, records []*core.Record, fields ...string) error {
 // ImportAnswers takes in a bank's answers from the workbook that AnswerWorkbook wrote: contact and answer of referrals, steps
 // and decisions of matches, and loans with evidence bank_entered or bank_confirmed. bank is the id of the bank; a row of
 // another bank is refused (out_of_scope) whatever its key says. A cell counts where it differs from what the row held when it
-// was written; where the record has changed meanwhile too, the row is refused (changed_meanwhile). With o.Actor every rule of
-// that user's own saves holds.
+// was written; where the record has changed meanwhile too, the row is refused (changed_meanwhile). Every rule holds that holds for o.Actor's own saves; without one, for a desk of that bank without a name.
 func ImportAnswers(app core.App, r io.Reader, o Options, bank string) (Report, error) {
 	began := time.Now()
 	t, l, report, err := open(r, answerList, o)
@@ -302,6 +301,14 @@ func ImportAnswers(app core.App, r io.Reader, o Options, bank string) (Report, e
 	}
 	if len(t.Rows) > mostReferrals {
 		return report, &hooks.Error{Code: CodeTooLarge, Message: fmt.Sprintf("答复表有 %d 行，一次最多 %d 行", len(t.Rows), mostReferrals)}
+	}
+	if o.Actor == nil {
+		users, err := app.FindCollectionByNameOrId("users")
+		if err != nil {
+			return report, err
+		}
+		o.Actor = core.NewRecord(users)
+		o.Actor.Load(map[string]any{"role": "bank", "bank": bank})
 	}
 	a := &answerImport{o: o, bank: bank, now: o.now(), first: map[string]int{}}
 	done := newReport()

@@ -284,6 +284,14 @@ func run(cmd *cobra.Command, app core.App, path string, r io.Reader, do importFu
 			fmt.Fprintf(stderr, "有问题的 %d 行及原因已写到 %s.errors.csv\n", report.Bad, path)
 		}
 	}
+	if path != "" && !o.DryRun {
+		kept, kerr := keepNotices(path+".notes.csv", report.Notices)
+		if kerr != nil {
+			fmt.Fprintf(stderr, "需要核对的清单没能写到 %s.notes.csv：%v\n", path, kerr)
+		} else if kept {
+			defer fmt.Fprintf(cmd.OutOrStdout(), "需要核对的全部条目已写到 %s.notes.csv\n", path)
+		}
+	}
 	if err != nil {
 		var e *hooks.Error
 		if errors.As(err, &e) {
@@ -327,6 +335,38 @@ func keepPasswords(path string, header []string, rows [][]string) error {
 		return &hooks.Error{Code: "passwords_unwritten", Message: "初始密码文件写不下来，没有写入任何数据：" + err.Error()}
 	}
 	return nil
+}
+
+var noticeColumns = []string{"事项", "内容"}
+
+// keepNotices writes everything to look at beside the file where the report shows only the first cases. A list of an earlier
+// run goes when there is no need for one any more.
+func keepNotices(path string, notices []Notice) (kept bool, err error) {
+	for _, n := range notices {
+		kept = kept || len(n.Lines) > showBad
+	}
+	if !kept {
+		if old, err := os.ReadFile(path); err == nil && bytes.HasPrefix(old, []byte("\uFEFF"+strings.Join(noticeColumns, ","))) {
+			return false, os.Remove(path)
+		}
+		return false, nil
+	}
+	var b bytes.Buffer
+	b.WriteString("\uFEFF")
+	w := csv.NewWriter(&b)
+	w.UseCRLF = true
+	if err := w.Write(noticeColumns); err != nil {
+		return false, err
+	}
+	for _, n := range notices {
+		for _, line := range n.Lines {
+			if err := w.Write([]string{n.Title, guarded(line)}); err != nil {
+				return false, err
+			}
+		}
+	}
+	w.Flush()
+	return true, os.WriteFile(path, b.Bytes(), 0o600)
 }
 
 // keepBadRows writes the rows not taken beside the file, whole or not at all. After a clean run the list of an earlier one

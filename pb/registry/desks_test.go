@@ -237,6 +237,17 @@ func TestOnlyADepartmentUploadsListsAndOnlyABankAnswers(t *testing.T) {
 	if status, _ := d.call("网格员", http.MethodGet, "/answers.xlsx", "", nil); status != http.StatusForbidden {
 		t.Errorf("a worker got a bank's workbook: %d", status)
 	}
+	// Whoever stands at a counter belongs to a bank too, and is no desk of it.
+	bank, err := d.app.FindFirstRecordByData("banks", "name", "江城银行")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.user("当值", map[string]any{"role": "harbour_staff", "bank": bank.Id})
+	if status, _ := d.call("当值", http.MethodGet, "/answers.xlsx", "", nil); status != http.StatusForbidden {
+		t.Errorf("a harbour's counter got its bank's workbook: %d", status)
+	}
+	d.refused("当值", "/answers", "a.xlsx", []byte("x"), http.StatusForbidden, "bank_only")
+	d.refused("市场监管局", "/referrals", "大.csv", make([]byte, maxUpload+1<<20), http.StatusRequestEntityTooLarge, "too_large")
 	d.user("新来的", map[string]any{"role": "department", "agency": "", "must_change_password": true})
 	d.refused("新来的", "/referrals", "a.csv", []byte(recommended), http.StatusForbidden, "password_change_required")
 }
@@ -560,13 +571,14 @@ func TestAnOperatorTakesInListsAndAnswersByCommand(t *testing.T) {
 	}
 	book := &download{t, f}
 	book.write(2, map[string]string{"answer": "不符合条件"})
+	book.write(3, map[string]string{"applied_at": "2026-11-20"})
 	if err := os.WriteFile(path, book.bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if status, out, errs := gangwan(t, l.app, "answers", path, "--bank", "惠民银行"); status != 1 || !strings.Contains(errs, "out_of_scope") {
 		t.Error("another bank's workbook:", status, out, errs)
 	}
-	if status, out, errs := gangwan(t, l.app, "answers", path, "--bank", "江城银行"); status != 0 || !strings.Contains(out, "变更            1 条：答复 1，答复时间 1") {
-		t.Error(status, out, errs)
+	if status, out, errs := gangwan(t, l.app, "answers", path, "--bank", "江城银行"); status != 2 || !strings.Contains(out, "变更            1 条：答复 1，答复时间 1") || !strings.Contains(errs, "第 3 行（time_before_previous）") {
+		t.Error("the rules of the bank's own desk hold:", status, out, errs)
 	}
 }

@@ -396,6 +396,29 @@ func TestPlacesInTheRegistryFillInWhatIsLackingAndDoubtfulOnesAreCounted(t *test
 	}
 }
 
+func TestWhatTheReportHasNoRoomForIsKeptBesideTheFile(t *testing.T) {
+	app := newDistrict(t)
+	home, away := []string{}, []string{}
+	for i := range showBad + 5 {
+		row := uscc("92", i) + fmt.Sprintf(",店%d,个体工商户,6221,%d号,,,,存续,高笋塘街道,王家坡社区", i, i)
+		home, away = append(home, row), append(away, strings.Replace(row, "高笋塘街道,王家坡社区", "太白街道,白岩路社区", 1))
+	}
+	mustLoad(t, app, csvOf(home...))
+	path := file(t, "名录.csv", csvOf(away...))
+	status, out, errs := gangwan(t, app, "enterprises", path)
+	raw, err := os.ReadFile(path + ".notes.csv")
+	if status != 0 || err != nil || strings.Count(string(raw), "现在 一网格") != showBad+5 || !strings.Contains(out, "……另有 5 条") || !strings.Contains(out, path+".notes.csv") {
+		t.Error(status, out, errs, err, string(raw))
+	}
+	if err := os.WriteFile(path, []byte(csvOf(home...)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	gangwan(t, app, "enterprises", path)
+	if _, err := os.Stat(path + ".notes.csv"); !os.IsNotExist(err) {
+		t.Error("an old list is still there")
+	}
+}
+
 func TestAnEnterpriseThatTheRegistryPutsElsewhereIsNamedInTheReport(t *testing.T) {
 	app := newDistrict(t)
 	mustLoad(t, app, csvOf(noodles))

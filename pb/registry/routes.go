@@ -27,7 +27,7 @@ func Bind(app core.App, now hooks.Clock) {
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
 		d := &desks{now: now, turn: make(chan struct{}, 1)}
 		g := se.Router.Group("/api/imports")
-		g.Bind(apis.BodyLimit(maxUpload + 64<<10))
+		g.Bind(apis.BodyLimit(0)) // take says in Chinese what is too large
 		g.POST("/referrals", d.desk("department", "agency", "department_only", d.referrals))
 		g.GET("/answers.xlsx", d.desk("bank", "bank", "bank_only", d.workbook))
 		g.POST("/answers", d.desk("bank", "bank", "bank_only", d.answers))
@@ -89,10 +89,13 @@ func (d *desks) answers(e *core.RequestEvent) error {
 
 // take reads the file of a multipart request and answers with what became of it.
 func (d *desks) take(e *core.RequestEvent, do func(r io.Reader, name string) (Report, error)) error {
+	e.Request.Body = http.MaxBytesReader(nil, io.NopCloser(e.Request.Body), maxUpload+64<<10)
 	file, header, err := e.Request.FormFile("file")
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
+			// The rest of the body was not read: it must not be taken for the next request.
+			e.Response.Header().Set("Connection", "close")
 			return e.JSON(http.StatusRequestEntityTooLarge, hooks.Err("too_large"))
 		}
 		return e.JSON(http.StatusBadRequest, hooks.Err("file_needed"))
