@@ -19,6 +19,7 @@ func Bind(app core.App, now Clock) {
 	BindAccess(app)
 	BindForms(app)
 	BindGuesses(app, now)
+	BindFacts(app)
 	BindEnterprise(app, now)
 	BindMerge(app, now)
 	BindVisit(app, now)
