@@ -173,6 +173,11 @@ func RecordScopes(r *core.Record) []string {
 	return scopes
 }
 
+// MayExport tells whether an account may take data away as a file: superusers, and users who were given the right.
+func MayExport(account *core.Record) bool {
+	return account.IsSuperuser() || account.GetBool("may_export")
+}
+
 // BindAccess hides from API answers the fields that the reader's role may not see, and lets nobody ask by them either: a list
 // filtered or sorted by a hidden field tells what is in it.
 func BindAccess(app core.App) {

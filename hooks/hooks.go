@@ -17,7 +17,9 @@ import (
 // Bind attaches every domain rule to the app: they run for the console, the API, sync and import alike.
 func Bind(app core.App, now Clock) {
 	BindAccess(app)
+	BindClosed(app)
 	BindGuesses(app, now)
+	BindLog(app, now)
 	BindEnterprise(app, now)
 	BindVisit(app, now)
 	BindPhoto(app)

@@ -44,8 +44,12 @@ type office struct {
 
 func openOffice(t *testing.T) *office {
 	t.Helper()
+	return serveOffice(t, core.NewBaseApp(core.BaseAppConfig{DataDir: t.TempDir(), DBConnect: fieldsync.Connect}))
+}
+
+func serveOffice(t *testing.T, app core.App) *office {
+	t.Helper()
 	o := &office{T: t, time: time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC), grid: map[string]string{}}
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: t.TempDir(), DBConnect: fieldsync.Connect})
 	o.ok(app.Bootstrap())
 	o.ok(app.RunAllMigrations())
 	o.app = app

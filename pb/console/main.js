@@ -5,7 +5,7 @@ const groups = [
   ["人员与设备", { users: "用户", assignments: "网格分配", devices: "设备" }],
   ["港湾与区划", { harbours: "金融服务港湾", banks: "金融机构", grids: "网格", areas: "行政区划" }],
   ["手册与参数", { policies: "金融政策宣传手册", products: "产品和服务手册", parameters: "参数", holidays: "节假日与调休" }],
-  ["记录", { read_log: "查看与导出记录", sync_audit: "上报处理记录", scope_history: "归属历史" }],
+  ["记录", { read_log: "操作日志", sync_audit: "上报处理记录", scope_history: "归属历史" }],
 ];
 
 const order = groups.flatMap(([, members]) => Object.keys(members));
