@@ -51,17 +51,18 @@ func (e Entry) By(account *core.Record) Entry {
 	return e
 }
 
-// From fills in what a request tells of its sender: account, address, and for a superuser whether he sits at the console.
-func (e Entry) From(r *core.RequestEvent) Entry {
-	e = e.By(r.Auth)
+// From fills in the account that asks and what the request tells: the address, and for a superuser whether he sits at the console.
+func (e Entry) From(r *core.RequestEvent, account *core.Record) Entry {
+	e = e.By(account)
 	e.Address = r.RealIP()
-	if e.Via == "" {
-		e.Via = "app"
-		if r.Auth != nil && r.Auth.IsSuperuser() || strings.Contains(r.Request.URL.Path, "/"+core.CollectionNameSuperusers+"/") {
-			e.Via = "api"
-			if from, err := url.Parse(r.Request.Referer()); err == nil && strings.HasPrefix(from.Path, "/_/") {
-				e.Via = "console"
-			}
+	if e.Via != "" {
+		return e
+	}
+	e.Via = "app"
+	if e.ActorRole == "superuser" {
+		e.Via = "api"
+		if page, err := url.Parse(r.Request.Referer()); err == nil && strings.HasPrefix(page.Path, "/_/") {
+			e.Via = "console"
 		}
 	}
 	return e
@@ -330,21 +331,21 @@ func bindReads(app core.App, now Clock) {
 	app.OnRecordsListRequest().BindFunc(func(e *core.RecordsListRequestEvent) error {
 		err := e.Next()
 		if err == nil && !public(e.Collection.Name) {
-			LogSoon(e.App, Entry{At: now(), Action: "read", Collection: e.Collection.Name, Target: e.Request.URL.Query().Get("filter"), Rows: len(e.Records)}.From(e.RequestEvent))
+			LogSoon(e.App, Entry{At: now(), Action: "read", Collection: e.Collection.Name, Target: e.Request.URL.Query().Get("filter"), Rows: len(e.Records)}.From(e.RequestEvent, e.Auth))
 		}
 		return err
 	})
 	app.OnRecordViewRequest().BindFunc(func(e *core.RecordRequestEvent) error {
 		err := e.Next()
 		if err == nil && !public(e.Collection.Name) {
-			LogSoon(e.App, Entry{At: now(), Action: "read", Collection: e.Collection.Name, Record: e.Record.Id, Rows: 1}.From(e.RequestEvent))
+			LogSoon(e.App, Entry{At: now(), Action: "read", Collection: e.Collection.Name, Record: e.Record.Id, Rows: 1}.From(e.RequestEvent, e.Auth))
 		}
 		return err
 	})
 	app.OnRealtimeSubscribeRequest().BindFunc(func(e *core.RealtimeSubscribeRequestEvent) error {
 		err := e.Next()
 		if err == nil && e.Auth != nil && e.Auth.IsSuperuser() && len(e.Subscriptions) > 0 {
-			LogSoon(e.App, Entry{At: now(), Action: "read", Target: "实时：" + strings.Join(e.Subscriptions, " ")}.From(e.RequestEvent))
+			LogSoon(e.App, Entry{At: now(), Action: "read", Target: "实时：" + strings.Join(e.Subscriptions, " ")}.From(e.RequestEvent, e.Auth))
 		}
 		return err
 	})
@@ -355,9 +356,7 @@ func bindReads(app core.App, now Clock) {
 		}
 		// A file's address carries the reader's token itself.
 		reader, _ := e.App.FindAuthRecordByToken(e.Request.URL.Query().Get("token"), core.TokenTypeFile)
-		asked := *e.RequestEvent
-		asked.Auth = reader
-		LogSoon(e.App, Entry{At: now(), Action: "read", Collection: e.Collection.Name, Record: e.Record.Id, Target: e.ServedName, Rows: 1}.From(&asked))
+		LogSoon(e.App, Entry{At: now(), Action: "read", Collection: e.Collection.Name, Record: e.Record.Id, Target: e.ServedName, Rows: 1}.From(e.RequestEvent, reader))
 		return nil
 	})
 }
@@ -366,7 +365,7 @@ func bindReads(app core.App, now Clock) {
 func bindChanges(app core.App, now Clock) {
 	note := func(action string) func(*core.RecordRequestEvent) error {
 		return func(e *core.RecordRequestEvent) error {
-			line := Entry{At: now(), Action: action, Collection: e.Collection.Name}.From(e.RequestEvent)
+			line := Entry{At: now(), Action: action, Collection: e.Collection.Name}.From(e.RequestEvent, e.Auth)
 			e.Record.Set(noted, &line)
 			return e.Next()
 		}
@@ -395,7 +394,7 @@ func bindChanges(app core.App, now Clock) {
 		if err := e.Next(); err != nil {
 			return err
 		}
-		return Log(e.App, Entry{At: now(), Action: "update", Collection: "settings", Changes: settingsChanges(e.OldSettings, e.NewSettings)}.From(e.RequestEvent))
+		return Log(e.App, Entry{At: now(), Action: "update", Collection: "settings", Changes: settingsChanges(e.OldSettings, e.NewSettings)}.From(e.RequestEvent, e.Auth))
 	})
 }
 
@@ -451,7 +450,7 @@ func bindSignIns(app core.App, now Clock) {
 		if err != nil {
 			line.Action = "sign_in_failed"
 		}
-		LogSoon(e.App, line.From(e.RequestEvent).By(e.Record))
+		LogSoon(e.App, line.From(e.RequestEvent, e.Record))
 		return err
 	})
 }

@@ -440,7 +440,7 @@ func (p *portal) notYours(e *core.RequestEvent, r *reader) error {
 
 // line begins a line of the access log for this request.
 func (p *portal) line(e *core.RequestEvent, account *core.Record, action, target string) hooks.Entry {
-	return hooks.Entry{At: p.now(), Action: action, Target: target, Via: "portal"}.From(e).By(account)
+	return hooks.Entry{At: p.now(), Action: action, Target: target, Via: "portal"}.From(e, account)
 }
 
 // runLine is a pipeline run in words.

@@ -115,7 +115,7 @@ func (s *Server) route(se *core.ServeEvent) {
 		}
 		page, err := s.pull(e.Request.Context(), e.Auth, &req)
 		if err == nil && req.Cursor == nil {
-			hooks.LogSoon(e.App, hooks.Entry{At: s.now(), Action: "read", Target: "首次下载 " + req.Device}.From(e))
+			hooks.LogSoon(e.App, hooks.Entry{At: s.now(), Action: "read", Target: "首次下载 " + req.Device}.From(e, e.Auth))
 		}
 		return page, err
 	}))
