@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -68,9 +69,12 @@ func (e Entry) From(r *core.RequestEvent, account *core.Record) Entry {
 	return e
 }
 
-// Operator fills in that a command on the server does it, for the operating system's user of that name.
-func (e Entry) Operator(name string) Entry {
-	e.Actor, e.ActorRole, e.Via = name, "operator", "command"
+// Operator fills in that a command on the server does it, for whoever is signed in to the operating system.
+func (e Entry) Operator() Entry {
+	e.ActorRole, e.Via = "operator", "command"
+	if u, err := user.Current(); err == nil {
+		e.Actor = u.Username
+	}
 	return e
 }
 
