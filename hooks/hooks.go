@@ -18,6 +18,7 @@ import (
 func Bind(app core.App, now Clock) {
 	BindAccess(app)
 	BindClosed(app)
+	BindForms(app)
 	BindGuesses(app, now)
 	BindLog(app, now)
 	BindEnterprise(app, now)

@@ -198,6 +198,7 @@ func (a *applier) create(m Mutation, form *hooks.Form, collection *core.Collecti
 		r.Set(name, v)
 	}
 	a.stampCapture(r, m, captured)
+	form.Prefill(r, a.user)
 	for _, f := range form.Fields {
 		if f.Required && f.MayWrite(role, true) && isZero(r, f.Name) {
 			return reject(f.Name, "required")
