@@ -38,14 +38,15 @@ const (
 	deskA, deskB       = "a desk of bank A", "a desk of bank B"
 	official           = "an official"
 	street1, street2   = "an official of street one", "an official of street two"
-	department         = "a department"
+	department         = "the department that delivered a list"
+	department2        = "another department"
 	newcomer           = "a worker of grid one who has not changed the first password"
 	nobody             = "nobody signed in"
 )
 
 var (
 	harbour1 = []string{counter1, head1, liaison1}
-	everyone = []string{worker1, worker2, counter1, counter2, head1, liaison1, deskA, deskB, official, street1, street2, department}
+	everyone = []string{worker1, worker2, counter1, counter2, head1, liaison1, deskA, deskB, official, street1, street2, department, department2}
 	noOne    []string
 )
 
@@ -92,22 +93,24 @@ func openPolicyDistrict(t *testing.T) *policyDistrict {
 	g2 := d.put("grids", "grid two", m{"name": "第二网格", "area": s2, "harbour": h2}, everyone)
 	d.put("parameters", "a parameter", m{"code": "sla.accept_days", "value": "1", "from": day}, everyone)
 	d.put("holidays", "a holiday", m{"day": "2026-10-01", "kind": "holiday"}, everyone)
+	market := d.put("agencies", "a department", m{"name": "区市场监管局", "kind": "market_regulation"}, everyone)
+	court := d.put("agencies", "the court", m{"name": "区法院", "kind": "court"}, everyone)
 	policy := d.put("policies", "an entry of the policy handbook", m{"title": "支农支小再贷款", "kind": "credit"}, everyone)
-	_ = policy
 	d.put("products", "an entry of the product handbook", m{"name": "流水贷", "bank": bankA}, everyone)
 
 	w1 := d.person(worker1, m{"role": "grid_worker"})
 	w2 := d.person(worker2, m{"role": "grid_worker"})
-	d.person(counter1, m{"role": "harbour_staff", "harbour": h1})
-	d.person(counter2, m{"role": "harbour_staff", "harbour": h2})
-	d.person(head1, m{"role": "harbour_head", "harbour": h1})
+	c1 := d.person(counter1, m{"role": "harbour_staff", "harbour": h1})
+	c2 := d.person(counter2, m{"role": "harbour_staff", "harbour": h2})
+	hd1 := d.person(head1, m{"role": "harbour_head", "harbour": h1})
 	d.person(liaison1, m{"role": "liaison", "harbour": h1})
 	d.person(deskA, m{"role": "bank", "bank": bankA})
 	d.person(deskB, m{"role": "bank", "bank": bankB})
-	d.person(official, m{"role": "official"})
+	of := d.person(official, m{"role": "official"})
 	d.person(street1, m{"role": "street_official", "street": s1})
 	d.person(street2, m{"role": "street_official", "street": s2})
-	d.person(department, m{"role": "department"})
+	d.person(department, m{"role": "department", "agency": market})
+	d.person(department2, m{"role": "department", "agency": court})
 	fresh := d.person(newcomer, m{"role": "grid_worker", "must_change_password": true})
 	d.people[nobody] = nil
 	for who, r := range d.people {
@@ -146,6 +149,68 @@ func openPolicyDistrict(t *testing.T) *policyDistrict {
 	// A loan is its bank's, and a harbour's for the loans of its own host.
 	d.put("loans", "a loan of bank A, credited to harbour one, which it hosts", m{"enterprise": e1, "bank": bankA, "harbour": h1, "contract_no": "A1", "amount": 100000, "disbursed_on": day, "evidence": "bank_entered"}, who(harbour1, deskA))
 	d.put("loans", "a loan of bank B, credited to harbour one, which it does not host", m{"enterprise": e1, "bank": bankB, "harbour": h1, "contract_no": "B1", "amount": 100000, "disbursed_on": day, "evidence": "bank_entered"}, who(deskB))
+	d.put("credit_lines", "a credit line of bank A at harbour one, which it hosts", m{"enterprise": e1, "bank": bankA, "harbour": h1, "amount": 1}, who(harbour1, deskA, official))
+	d.put("credit_lines", "a credit line of bank B at harbour one, which it does not host", m{"enterprise": e1, "bank": bankB, "harbour": h1, "amount": 1}, who(deskB, official))
+	d.put("cultivations", "the cultivation of an enterprise of grid one", m{"enterprise": e1, "started_on": day, "status": "active"}, one)
+	d.put("policy_pushes", "a policy pushed to an enterprise of grid one", m{"policy": policy, "enterprise": e1, "channel": "visit", "by": w1, "at": day}, one)
+
+	// A harbour's own papers; what walkers and the street need of them; what steers the district sees.
+	walkers := who(harbour1, worker1)
+	d.put("contacts", "an entry of harbour one's contact book", m{"name": "王主任", "phone": "13900000031", "kind": "street_staff", "harbour": h1}, walkers)
+	d.put("pairings", "harbour one's pairing with street one", m{"harbour": h1, "area": s1}, who(walkers, official, street1))
+	d.put("window_packs", "the leaflets at a window in grid one", m{"unit": "便民中心", "kind": "street", "grid": g1}, who(one, official))
+	d.put("duty_rosters", "a half-day on duty at harbour one", m{"harbour": h1, "user": c1, "day": day, "half": "am"}, who(harbour1, official))
+	d.put("services", "a counter service of harbour one", m{"kind": "credit_report_query", "harbour": h1, "person": "张三", "staff": c1, "accepted_at": day, "special_group": "veteran"}, harbour1)
+	d.put("activities", "an activity of harbour one", m{"title": "融资对接会", "kind": "matchmaking", "status": "planned", "harbour": h1}, who(walkers, official, street1))
+	inspection := d.put("inspections", "an inspection of harbour one", m{"harbour": h1, "kind": "patrol", "status": "planned"}, who(harbour1, official, street1))
+	d.put("photos", "a photo of an inspection of harbour one", m{"collection": "inspections", "record": inspection, "file": shot}, who(harbour1, official))
+	d.put("rectifications", "what an inspection of harbour one demands", m{"harbour": h1, "inspection": inspection, "demand": "补放宣传册", "due": day}, who(harbour1, official, street1))
+	d.put("publicity", "an article about harbour one", m{"title": "典型案例", "kind": "case", "harbour": h1}, who(walkers, official))
+	d.put("reviews", "the draft of a score for harbour one", m{"harbour": h1, "period": "2026Q4", "kind": "score", "status": "draft"}, who(official, street1))
+	d.put("reviews", "a published score of harbour one", m{"harbour": h1, "period": "2026Q3", "kind": "score", "status": "published"}, who(harbour1, official, street1))
+	d.put("reviews", "an appeal of harbour one", m{"harbour": h1, "period": "2026Q3", "kind": "appeal", "status": "draft"}, who(harbour1, official, street1))
+
+	// A complaint is not shown to the person complained about, nor to the harbour he stands in.
+	report := func(what, kind, reporter, owner, against string, seenBy []string) string {
+		return d.put("feedback", what, m{"channel": "visit", "kind": kind, "text": "反映的内容", "harbour": h1, "reporter": reporter, "owner": owner, "against": against, "reported_at": day}, seenBy)
+	}
+	report("a difficulty told to grid one's worker", "difficulty", w1, "", "", who(walkers, official))
+	complaint := report("a complaint about harbour one's counter, handled by its head", "complaint", w1, hd1, c1, who(worker1, head1, official))
+	report("a complaint about harbour one's head, given to himself to handle", "complaint", w1, hd1, hd1, who(worker1, official))
+	report("a complaint about somebody unnamed at harbour one", "complaint", c2, "", "", who(counter2, official))
+	report("a difficulty that names somebody of harbour one", "difficulty", w1, "", c1, who(worker1, official))
+	report("a complaint about an official", "complaint", c2, "", of, who(counter2))
+	report("a complaint that its subject wrote down himself", "consumer_rights", c1, "", c1, who(official))
+	d.put("photos", "a photo of that complaint about harbour one's counter", m{"collection": "feedback", "record": complaint, "file": shot}, who(worker1, official))
+
+	// A lead on illegal finance is sealed.
+	lead := d.put("risk_leads", "a lead that grid one's worker reported", m{"kind": "usury", "text": "线索内容", "grid": g1, "discovered_at": day, "reporter": w1}, who(worker1, official))
+	d.put("photos", "a photo of that lead", m{"collection": "risk_leads", "record": lead, "file": shot}, who(worker1, official))
+
+	// A list is the department's and the officials' until it is dispatched; then also each bank's own rows.
+	list := func(what, status string, seenBy []string) string {
+		return d.put("referral_batches", what, m{"title": "重点企业名单", "agency": market, "status": status}, seenBy)
+	}
+	row := func(what, batch, bank string, seenBy []string) {
+		d.put("referrals", what, m{"batch": batch, "enterprise": e1, "enterprise_name": "重庆小面馆", "bank": bank}, seenBy)
+	}
+	checked := list("a list that was checked and is not dispatched", "checked", who(department, official))
+	row("a row for bank A that is not dispatched", checked, bankA, who(department, official))
+	dispatched := list("a list dispatched to banks A and B", "checked", who(department, official, deskA, deskB))
+	row("a row dispatched to bank A, which hosts the enterprise's harbour", dispatched, bankA, who(department, official, deskA, harbour1))
+	row("a row dispatched to bank B, which does not", dispatched, bankB, who(department, official, deskB))
+	batch := d.find("referral_batches", "id", dispatched)
+	batch.Set("status", "dispatched")
+	d.ok(d.app.Save(batch))
+
+	// What steers the district.
+	d.put("equity_cases", "a case of direct financing", m{"enterprise_name": "三峡水利", "kind": "listing", "stage": "tutoring"}, who(official))
+	d.put("tasks", "a task of the action", m{"title": "设立服务点", "status": "running"}, everyone)
+	d.put("relending_bases", "a relending base", m{"bank": bankA, "name": "再贷款示范基地"}, everyone)
+	d.put("inspection_items", "an item of the standard", m{"code": "extra", "name": "检查项目", "category": "space"}, everyone)
+	d.put("indicator_targets", "a target", m{"indicator": "COV-01", "period": "2026"}, who(official, street1, street2))
+	d.put("assessment_schemes", "a scheme of assessment", m{"name": "考核方案", "applies_to": "harbour", "from": day}, who(official, street1, street2))
+
 	// What a push could not take is its sender's.
 	device := d.put("devices", "the phone of grid one's worker", m{"id": strings.Repeat("0", 12) + "7" + strings.Repeat("0", 3) + "8" + strings.Repeat("0", 15), "user": w1, "name": "手机", "state": "active"}, who(worker1))
 	d.put("sync_rejections", "a refused report of grid one's worker", m{"user": w1, "device": device, "mutation_id": strings.Repeat("1", 32), "collection": "visits", "record": v1, "status": "open"}, who(worker1))
@@ -174,8 +239,14 @@ func (d *policyDistrict) listed(c *caller, collection string) map[string]map[str
 	return out
 }
 
-func TestWhoeverIsNotNamedForARecordSeesItNeitherInAListNorByItsAddressNorOnThePhone(t *testing.T) {
+func TestTheDistrictsPolicyOfAccess(t *testing.T) {
 	d := openPolicyDistrict(t)
+	t.Run("whoever is not named for a record sees it neither in a list nor by its address nor on the phone", d.whoSeesWhat)
+	t.Run("no collection is without a line", d.noCollectionIsForgotten)
+	t.Run("a field that a role may not see is neither in a list nor on the phone", d.whoSeesWhichField)
+}
+
+func (d *policyDistrict) whoSeesWhat(t *testing.T) {
 	superuser := d.as(d.superuser())
 	for who, account := range d.people {
 		api := &caller{office: d.office}
@@ -216,8 +287,7 @@ func TestWhoeverIsNotNamedForARecordSeesItNeitherInAListNorByItsAddressNorOnTheP
 	}
 }
 
-func TestNoCollectionIsWithoutALineOfThePolicy(t *testing.T) {
-	d := openPolicyDistrict(t)
+func (d *policyDistrict) noCollectionIsForgotten(t *testing.T) {
 	has := map[string]bool{}
 	for _, x := range d.things {
 		has[x.collection] = true
@@ -239,9 +309,7 @@ func TestNoCollectionIsWithoutALineOfThePolicy(t *testing.T) {
 	}
 }
 
-// Fields that some who hold the record may not see.
-func TestAFieldThatARoleMayNotSeeIsNeitherInAListNorOnThePhone(t *testing.T) {
-	d := openPolicyDistrict(t)
+func (d *policyDistrict) whoSeesWhichField(t *testing.T) {
 	id := func(what string) string {
 		return d.things[slices.IndexFunc(d.things, func(x thing) bool { return x.what == what })].id
 	}
@@ -257,6 +325,8 @@ func TestAFieldThatARoleMayNotSeeIsNeitherInAListNorOnThePhone(t *testing.T) {
 		{deskA, "a demand offered to bank A", "demands", "special_group", false},
 		{deskA, "a demand offered to bank A", "demands", "enterprise_phone", true},
 		{liaison1, "a demand offered to bank A", "demands", "special_group", false},
+		{counter1, "a counter service of harbour one", "services", "special_group", true},
+		{liaison1, "a counter service of harbour one", "services", "special_group", false},
 	} {
 		verb := map[bool]string{true: " sees ", false: " does not see "}[c.may]
 		t.Run(c.who+verb+c.field+" of "+c.sees, func(t *testing.T) {

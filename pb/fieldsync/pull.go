@@ -224,7 +224,7 @@ func visible(h hooks.Holding, scopes []string, byID bool) (string, []any) {
 			}
 			tests = append(tests, held)
 		} else {
-			tests = append(tests, plain+c.Column+` IN (`+marks+`)`)
+			tests = append(tests, `(`+plain+c.Column+` IN (`+marks+`) AND `+plain+c.Column+` != '')`)
 		}
 		args = append(args, values...)
 	}
@@ -531,12 +531,15 @@ func scopeTest(h hooks.Holding, scope string) (cond string, args []any, list, ok
 	if h.All {
 		return "1", nil, false, scope == hooks.ScopeAll
 	}
+	// Several columns may lead into one scope: whoever reported a thing and whoever handles it. That none is empty is said for the
+	// indexes that leave out the rows of nobody.
+	var tests []string
 	for _, c := range h.Columns {
 		if value, in := strings.CutPrefix(scope, c.Prefix); in {
-			return "t." + c.Column + " = ?", []any{value}, c.List, true
+			tests, args, list = append(tests, "(t."+c.Column+" = ? AND t."+c.Column+" != '')"), append(args, value), list || c.List
 		}
 	}
-	return "", nil, false, false
+	return "(" + strings.Join(tests, " OR ") + ")", args, list, len(tests) > 0
 }
 
 func scannable(holdings []hooks.Holding, scope string) bool {
