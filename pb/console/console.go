@@ -4,6 +4,7 @@ package console
 
 import (
 	"embed"
+	"regexp"
 
 	"github.com/pocketbase/pocketbase/core"
 )
@@ -17,4 +18,34 @@ func Bind(app core.App) {
 		se.UIExtensions = append(se.UIExtensions, core.UIExtension{Name: "gangwan", FS: files})
 		return se.Next()
 	})
+}
+
+// Group is one heading of the console's list of collections.
+type Group struct {
+	Title       string
+	Collections []Named
+}
+
+// Named is a collection with its Chinese name.
+type Named struct{ Collection, Name string }
+
+var (
+	groupLine = regexp.MustCompile(`(?m)^  \["([^"]+)", \{ (.*) \}\],$`)
+	nameOf    = regexp.MustCompile(`(\w+): "([^"]+)"`)
+)
+
+// Groups lists the collections as the console does, in the order of an administrator's day.
+func Groups() (out []Group) {
+	script, err := files.ReadFile("main.js")
+	if err != nil {
+		panic(err)
+	}
+	for _, line := range groupLine.FindAllSubmatch(script, -1) {
+		g := Group{Title: string(line[1])}
+		for _, c := range nameOf.FindAllSubmatch(line[2], -1) {
+			g.Collections = append(g.Collections, Named{string(c[1]), string(c[2])})
+		}
+		out = append(out, g)
+	}
+	return out
 }
