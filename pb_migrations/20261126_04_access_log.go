@@ -12,12 +12,12 @@ func init() {
 		action.Values, action.Help, action.Presentable = []string{"read", "export", "create", "update", "delete", "sign_in", "sign_in_failed", "import", "merge", "undo"}, actionsNow, true
 		target := log.Fields.GetByName("target").(*core.TextField)
 		target.Max, target.Help = 500, "查询条件、文件或报表"
-		// Texts, not relations: a line stays as it was written when the account or the record is gone.
-		log.Fields.AddAt(1,
-			&core.TextField{Name: "actor", Max: 255, Presentable: true, Help: "谁：姓名，系统管理员为邮箱，服务器命令为操作系统用户"},
-			text("actor_id", 32, "账号编号；服务器命令和未登录的为空"),
-			text("actor_role", 30, "当时的角色：superuser 为系统管理员，operator 为服务器命令"),
-		)
+		// Texts, not relations: a line stays as it was written when the account or the record is gone. In the order that the console
+		// shows: when, who, what.
+		log.Fields.AddAt(2, &core.TextField{Name: "actor", Max: 255, Presentable: true, Help: "谁：姓名，系统管理员为邮箱，服务器命令为操作系统用户"})
+		at := log.Fields.GetByName("at")
+		log.Fields.RemoveByName("at")
+		log.Fields.AddAt(2, at)
 		log.Fields.Add(
 			text("collection", 60, "哪类记录"),
 			text("record", 64, "记录编号；查看列表时为空"),
@@ -25,6 +25,8 @@ func init() {
 			jsonField("changes", 1<<16, "改了哪些字段；选项、数字、日期和关联同时记下前后的值，文字和个人信息只记字段名"),
 			one("via", "途径：走访应用、报告页面、管理后台、接口、服务器命令", "app", "portal", "console", "api", "command"),
 			text("address", 45, "网络地址"),
+			text("actor_role", 30, "当时的角色：superuser 为系统管理员，operator 为服务器命令"),
+			text("actor_id", 32, "账号编号；服务器命令和未登录的为空"),
 		)
 		log.RemoveIndex("read_log_user")
 		if err := app.Save(log); err != nil {

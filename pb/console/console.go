@@ -4,18 +4,27 @@ package console
 
 import (
 	"embed"
+	"io/fs"
 	"regexp"
 
 	"github.com/pocketbase/pocketbase/core"
 )
 
-//go:embed main.js
+//go:embed main.js closed/main.js
 var files embed.FS
 
 // Bind adds the arrangement to the console that app serves.
 func Bind(app core.App) {
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
 		se.UIExtensions = append(se.UIExtensions, core.UIExtension{Name: "gangwan", FS: files})
+		if se.App.IsDev() {
+			return se.Next()
+		}
+		closed, err := fs.Sub(files, "closed")
+		if err != nil {
+			return err
+		}
+		se.UIExtensions = append(se.UIExtensions, core.UIExtension{Name: "gangwan-closed", FS: closed})
 		return se.Next()
 	})
 }

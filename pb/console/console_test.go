@@ -1,6 +1,7 @@
 package console
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/pocketbase/pocketbase/core"
@@ -84,6 +85,35 @@ func TestEveryFieldOfTheConsoleIsExplainedInChinese(t *testing.T) {
 			if help == "" {
 				t.Errorf("%s.%s has no help", c.Name, f.GetName())
 			}
+		}
+	}
+}
+
+func TestARelationShowsANameAndNotAnId(t *testing.T) {
+	collections, err := openApp(t).FindAllCollections()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range collections {
+		if c.System || c.IsView() {
+			continue
+		}
+		shown := 0
+		for _, f := range c.Fields {
+			raw, err := json.Marshal(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var v struct{ Presentable bool }
+			if json.Unmarshal(raw, &v) == nil && v.Presentable {
+				shown++
+				if f.GetHidden() {
+					t.Errorf("%s.%s is hidden and would show nothing", c.Name, f.GetName())
+				}
+			}
+		}
+		if shown == 0 {
+			t.Errorf("%s shows only its id where another record points to it", c.Name)
 		}
 	}
 }

@@ -30,3 +30,26 @@ style.textContent = groups
   .join("\n");
 style.textContent += ".collections-list .nav-item .txt { font-size: 11px; line-height: 1.2; }";
 document.head.appendChild(style);
+
+
+// The head of a column says in Chinese what its help begins with; a view's columns, which have none, what they are here.
+const columns = {
+  id: "编号", created: "建立", updated: "更新", step: "待办步骤", over_days: "逾期工作日", since: "起算时间", days: "天数", last_contact: "最近联系", pending: "手机上未报",
+  waiting: "等待所属记录", why: "原因", skew_seconds: "时钟偏差（秒）", rejected: "被退回", conflicts: "冲突", oldest: "最早一条", enterprise: "市场主体", demand: "融资需求", user: "用户",
+  device: "设备", email: "邮箱", verified: "已验证", emailVisibility: "邮箱公开",
+};
+const heads = document.createElement("style");
+document.head.appendChild(heads);
+// Fields of the same name mean the same: a view takes the help of the table it shows.
+const helpOf = (name) => (app.store.collections || []).flatMap((c) => c.fields).find((f) => f.name === name && f.help)?.help;
+watch(
+  () => app.store.activeCollection,
+  (c) => {
+    heads.textContent = (c?.fields || [])
+      .map((f) => {
+        const said = (f.help || columns[f.name] || helpOf(f.name) || "").split(/[：；，。（]/)[0];
+        return said ? `th.col-field-name-${f.name} .txt::after { content: "${said.replace(/["\\]/g, "")}"; display: block; font-size: 11px; font-weight: 400; opacity: .7; }` : "";
+      })
+      .join("\n");
+  },
+);
