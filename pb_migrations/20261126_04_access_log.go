@@ -16,7 +16,9 @@ func init() {
 		// shows: when, who, what.
 		log.Fields.AddAt(2, &core.TextField{Name: "actor", Max: 255, Presentable: true, Help: "谁：姓名，系统管理员为邮箱，服务器命令为操作系统用户"})
 		at := log.Fields.GetByName("at")
-		log.Fields.RemoveByName("at")
+		for _, name := range []string{"at", "created", "updated"} { // PocketBase's own clock tells nothing of a line that is never changed
+			log.Fields.RemoveByName(name)
+		}
 		log.Fields.AddAt(2, at)
 		log.Fields.Add(
 			text("collection", 60, "哪类记录"),
@@ -66,6 +68,7 @@ func init() {
 			log.RemoveIndex(index)
 		}
 		log.AddIndex("read_log_user", false, "user, at", "")
+		log.Fields.Add(&core.AutodateField{Name: "created", OnCreate: true}, &core.AutodateField{Name: "updated", OnCreate: true, OnUpdate: true})
 		if err := saveAll(app, users, log); err != nil {
 			return err
 		}
