@@ -212,19 +212,19 @@ func visible(h hooks.Holding, scopes []string, byID bool) (string, []any) {
 		}
 		marks := strings.TrimSuffix(strings.Repeat("?, ", len(values)), ", ")
 		if c.List {
-			held := `EXISTS (SELECT 1 FROM json_each(t.` + c.Column + `) WHERE value IN (` + marks + `))`
+			listed := `EXISTS (SELECT 1 FROM json_each(t.` + c.Column + `) WHERE value IN (` + marks + `))`
 			if !byID {
 				// A list has no index; the feed knows what ever was in the scope.
 				var scopes []string
 				for range values {
 					scopes = append(scopes, "'"+c.Prefix+"' || ?")
 				}
-				held = `(t.id IN (SELECT record FROM sync_feed WHERE scope IN (` + strings.Join(scopes, ", ") + `) AND collection = '` + h.Collection + `') AND ` + held + `)`
+				listed = `(t.id IN (SELECT record FROM sync_feed WHERE scope IN (` + strings.Join(scopes, ", ") + `) AND collection = '` + h.Collection + `') AND ` + listed + `)`
 				args = append(args, values...)
 			}
-			tests = append(tests, held)
+			tests = append(tests, listed)
 		} else {
-			tests = append(tests, `(`+plain+c.Column+` IN (`+marks+`) AND `+plain+c.Column+` != '')`)
+			tests = append(tests, held(plain+c.Column+` IN (`+marks+`)`, c))
 		}
 		args = append(args, values...)
 	}
@@ -531,16 +531,20 @@ func scopeTest(h hooks.Holding, scope string) (cond string, args []any, list, ok
 	if h.All {
 		return "1", nil, false, scope == hooks.ScopeAll
 	}
-	// Several columns may lead into one scope: whoever reported a thing and whoever handles it. That none is empty is said for the
-	// indexes that leave out the rows of nobody.
 	var tests []string
 	for _, c := range h.Columns {
 		if value, in := strings.CutPrefix(scope, c.Prefix); in {
-			tests, args, list = append(tests, "(t."+c.Column+" = ? AND t."+c.Column+" != '')"), append(args, value), list || c.List
+			tests, args, list = append(tests, held("t."+c.Column+" = ?", c)), append(args, value), list || c.List
 		}
 	}
-	return "(" + strings.Join(tests, " OR ") + ")", args, list, len(tests) > 0
+	if len(tests) == 0 {
+		return "", nil, false, false
+	}
+	return "(" + strings.Join(tests, " OR ") + ")", args, list, true
 }
+
+// held says beside a test of a scope column that it is not empty, which is what the indexes are over.
+func held(test string, c hooks.ScopeColumn) string { return "(" + test + " AND t." + c.Column + " != '')" }
 
 func scannable(holdings []hooks.Holding, scope string) bool {
 	return !slices.ContainsFunc(holdings, func(h hooks.Holding) bool {
