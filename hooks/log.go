@@ -330,19 +330,29 @@ func public(collection string) bool {
 	return h != nil && h.All
 }
 
+// asked is the question of a request in words; private tells whether its answer may hold what is not everybody's: a grid's
+// enterprises can be had with the grid.
+func asked(collection string, query url.Values) (words string, private bool) {
+	words = query.Get("filter")
+	if expand := query.Get("expand"); expand != "" {
+		words = strings.TrimSpace(words + " + " + expand)
+	}
+	return words, !public(collection) || query.Get("expand") != "" || strings.Contains(words+query.Get("sort"), "_via_")
+}
+
 // bindReads notes every request that answers with records which are not everybody's, one line a request.
 func bindReads(app core.App, now Clock) {
 	app.OnRecordsListRequest().BindFunc(func(e *core.RecordsListRequestEvent) error {
 		err := e.Next()
-		if err == nil && !public(e.Collection.Name) {
-			LogSoon(e.App, Entry{At: now(), Action: "read", Collection: e.Collection.Name, Target: e.Request.URL.Query().Get("filter"), Rows: len(e.Records)}.From(e.RequestEvent, e.Auth))
+		if words, private := asked(e.Collection.Name, e.Request.URL.Query()); err == nil && private {
+			LogSoon(e.App, Entry{At: now(), Action: "read", Collection: e.Collection.Name, Target: words, Rows: len(e.Records)}.From(e.RequestEvent, e.Auth))
 		}
 		return err
 	})
 	app.OnRecordViewRequest().BindFunc(func(e *core.RecordRequestEvent) error {
 		err := e.Next()
-		if err == nil && !public(e.Collection.Name) {
-			LogSoon(e.App, Entry{At: now(), Action: "read", Collection: e.Collection.Name, Record: e.Record.Id, Rows: 1}.From(e.RequestEvent, e.Auth))
+		if words, private := asked(e.Collection.Name, e.Request.URL.Query()); err == nil && private {
+			LogSoon(e.App, Entry{At: now(), Action: "read", Collection: e.Collection.Name, Record: e.Record.Id, Target: words, Rows: 1}.From(e.RequestEvent, e.Auth))
 		}
 		return err
 	})
@@ -378,6 +388,17 @@ func bindChanges(app core.App, now Clock) {
 	app.OnRecordCreateRequest().BindFunc(note("create"))
 	app.OnRecordUpdateRequest().BindFunc(note("update"))
 	app.OnRecordDeleteRequest().BindFunc(note("delete"))
+	// A forgotten password is set anew by a link in a mail, without a request to change the record.
+	app.OnRecordConfirmPasswordResetRequest().BindFunc(func(e *core.RecordConfirmPasswordResetRequestEvent) error {
+		line := Entry{At: now(), Action: "update", Collection: e.Collection.Name}.From(e.RequestEvent, e.Record)
+		e.Record.Set(noted, &line)
+		return e.Next()
+	})
+	app.OnRecordConfirmEmailChangeRequest().BindFunc(func(e *core.RecordConfirmEmailChangeRequestEvent) error {
+		line := Entry{At: now(), Action: "update", Collection: e.Collection.Name}.From(e.RequestEvent, e.Record)
+		e.Record.Set(noted, &line)
+		return e.Next()
+	})
 	write := func(e *core.RecordEvent) error {
 		line, ok := e.Record.Get(noted).(*Entry)
 		if !ok || line == nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -126,6 +127,41 @@ func TestTheAccessLogTellsWhoReadAndChangedWhatInTheConsole(t *testing.T) {
 	}
 	if len(got) != len(want) {
 		t.Errorf("%d lines, not %d:\n%s", len(got), len(want), strings.Join(got, "\n"))
+	}
+}
+
+func TestWhatIsReadByWayOfAPublicCollectionIsLoggedAsWell(t *testing.T) {
+	o := openOffice(t)
+	root := o.as(o.superuser())
+	area := o.save("areas", map[string]any{"code": "500101001", "name": "高笋塘街道", "kind": "street"})
+	grid := o.save("grids", map[string]any{"name": "第一网格", "area": area.Id})
+	o.save("enterprises", map[string]any{"name": "重庆小面馆", "phone": "13900000001", "grid": grid.Id})
+	root.must("GET", "/api/collections/grids/records", nil)
+	if answer := root.must("GET", "/api/collections/grids/records?expand=enterprises_via_grid", nil); !strings.Contains(answer, "13900000001") {
+		t.Fatalf("nothing is read by way of the grid: %s", answer)
+	}
+	root.must("GET", "/api/collections/grids/records/"+grid.Id+"?expand=enterprises_via_grid", nil)
+	root.must("GET", "/api/collections/grids/records?filter=enterprises_via_grid.phone%3D%2213900000001%22", nil)
+	want := []string{"root@example.com read grids + enterprises_via_grid 1 api", "root@example.com read grids " + grid.Id + " + enterprises_via_grid 1 api",
+		`root@example.com read grids enterprises_via_grid.phone="13900000001" 1 api`}
+	if got := o.lines(); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestANewPasswordIsLoggedWhicheverWayItIsSet(t *testing.T) {
+	o := openOffice(t)
+	o.user("worker@example.com", map[string]any{"role": "grid_worker", "must_change_password": true})
+	worker := o.find("users", "email", "worker@example.com")
+	o.ok(hooks.ChangePassword(context.Background(), o.app, hooks.GuessesOf(o.app, func() time.Time { return o.time }), worker, password, password+"-new"))
+	token, err := o.find("users", "id", worker.Id).NewPasswordResetToken()
+	o.ok(err)
+	(&caller{office: o}).must("POST", "/api/collections/users/confirm-password-reset", map[string]any{"token": token, "password": password, "passwordConfirm": password})
+	got := o.lines()
+	for i, want := range []string{`"must_change_password":[true,false],"password":null`, `"password":null`} {
+		if len(got) != 2 || !strings.HasPrefix(got[i], "worker@example.com update users "+worker.Id) || !strings.Contains(got[i], want) {
+			t.Fatalf("%q", got)
+		}
 	}
 }
 
