@@ -20,6 +20,11 @@ const (
 	HarbourScope = "h:"
 	BankScope    = "b:"
 	UserScope    = "u:"
+	NearScope    = "n:" // harbours that serve a worker's grids
+	StreetScope  = "s:"
+	AgencyScope  = "d:"
+	// OfficialScope has one value, "all": those who steer the whole district.
+	OfficialScope = "o:"
 )
 
 // ScopeColumn says that a column's value (or each value of its JSON list) puts the record into a scope.
@@ -71,10 +76,6 @@ var Holdings = []Holding{
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `CASE WHEN NEW.enterprise != '' THEN COALESCE((SELECT scope_harbour FROM enterprises WHERE id = NEW.enterprise), '') ELSE COALESCE(NULLIF((SELECT harbour FROM grids WHERE id = NEW.grid), ''), NEW.harbour) END`},
 		{Prefix: BankScope, Column: "scope_banks", List: true, Derived: `(SELECT json_group_array(bank) FROM (SELECT DISTINCT bank FROM demand_matches WHERE demand = NEW.id ORDER BY bank))`},
 	}},
-	{Collection: "photos", Sources: []string{"collection", "record"}, Columns: []ScopeColumn{
-		{Prefix: GridScope, Column: "scope_grid", Derived: photoOwner("scope_grid")},
-		{Prefix: HarbourScope, Column: "scope_harbour", Derived: photoOwner("scope_harbour")},
-	}},
 	{Collection: "demand_matches", Sources: []string{"demand", "bank"}, Columns: []ScopeColumn{
 		{Prefix: GridScope, Column: "scope_grid", Derived: viaDemand("scope_grid")},
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: viaDemand("scope_harbour")},
@@ -90,14 +91,113 @@ var Holdings = []Holding{
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `COALESCE((SELECT id FROM harbours WHERE id = NEW.harbour AND host_bank = NEW.bank), '')`},
 		{Prefix: BankScope, Column: "scope_bank", Derived: `NEW.bank`},
 	}},
+	{Collection: "agencies", All: true},
+	{Collection: "inspection_items", All: true},
+	{Collection: "tasks", All: true},
+	{Collection: "relending_bases", All: true},
+	{Collection: "contacts", Sources: []string{"harbour"}, Columns: atHarbourAndNear},
+	{Collection: "pairings", Sources: []string{"harbour"}, Columns: append(slices.Clone(atHarbourAndNear), forOfficials, forStreet)},
+	{Collection: "window_packs", Sources: []string{"grid", "harbour"}, Columns: []ScopeColumn{
+		{Prefix: GridScope, Column: "scope_grid", Derived: `NEW.grid`},
+		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `COALESCE(NULLIF((SELECT harbour FROM grids WHERE id = NEW.grid), ''), NEW.harbour)`},
+		forOfficials,
+	}},
+	{Collection: "duty_rosters", Sources: []string{"harbour"}, Columns: []ScopeColumn{atHarbour, forOfficials}},
+	{Collection: "services", Sources: []string{"harbour"}, Columns: []ScopeColumn{atHarbour}},
+	{Collection: "cultivations", Sources: []string{"enterprise"}, Columns: withEnterprise},
+	{Collection: "policy_pushes", Sources: []string{"enterprise"}, Columns: withEnterprise},
+	// Like loans: the bank itself, a harbour for its own host bank; and those who steer.
+	{Collection: "credit_lines", Sources: []string{"bank", "harbour"}, Columns: []ScopeColumn{
+		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `COALESCE((SELECT id FROM harbours WHERE id = NEW.harbour AND host_bank = NEW.bank), '')`},
+		{Prefix: BankScope, Column: "scope_bank", Derived: `NEW.bank`},
+		forOfficials,
+	}},
+	// A bank hears of a list when it has been dispatched (§三(三)一), a harbour of its own host bank's rows; the department that
+	// delivered it and those who dispatch hold it all the time.
+	{Collection: "referral_batches", Sources: []string{"agency"}, Columns: []ScopeColumn{
+		{Prefix: BankScope, Column: "scope_banks", List: true, Derived: batchBanks},
+		{Prefix: AgencyScope, Column: "scope_agency", Derived: `NEW.agency`},
+		forOfficials,
+	}},
+	{Collection: "referrals", Sources: []string{"batch", "batch_status", "bank", "enterprise"}, Columns: []ScopeColumn{
+		{Prefix: BankScope, Column: "scope_bank", Derived: `CASE WHEN NEW.batch_status = 'dispatched' THEN NEW.bank ELSE '' END`},
+		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `CASE WHEN NEW.batch_status = 'dispatched' THEN COALESCE((SELECT h.id FROM enterprises e JOIN harbours h ON h.id = e.scope_harbour` +
+			` WHERE e.id = NEW.enterprise AND h.host_bank = NEW.bank), '') ELSE '' END`},
+		{Prefix: AgencyScope, Column: "scope_agency", Derived: `COALESCE((SELECT agency FROM referral_batches WHERE id = NEW.batch), '')`},
+		forOfficials,
+	}},
+	{Collection: "activities", Sources: []string{"harbour"}, Columns: append(slices.Clone(atHarbourAndNear), forOfficials, forStreet)},
+	// A complaint never reaches the whole harbour, for the person complained about stands there: its reporter, its owner and
+	// those who steer hold it, and none of them if it is about themselves.
+	{Collection: "feedback", Sources: []string{"harbour", "kind", "reporter", "owner", "against"}, Columns: []ScopeColumn{
+		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `CASE WHEN NEW.kind IN ('complaint', 'consumer_rights') OR NEW.against != '' THEN '' ELSE NEW.harbour END`},
+		{Prefix: UserScope, Column: "scope_user", Derived: `CASE WHEN NEW.reporter = NEW.against THEN '' ELSE NEW.reporter END`},
+		{Prefix: UserScope, Column: "scope_owner", Derived: `CASE WHEN NEW.owner IN (NEW.against, NEW.reporter) THEN '' ELSE NEW.owner END`},
+		{Prefix: OfficialScope, Column: "scope_official", Derived: `CASE WHEN EXISTS (SELECT 1 FROM users WHERE id = NEW.against AND role = 'official') THEN '' ELSE 'all' END`},
+	}},
+	{Collection: "risk_leads", Sources: []string{"reporter"}, Columns: []ScopeColumn{
+		{Prefix: UserScope, Column: "scope_user", Derived: `NEW.reporter`},
+		forOfficials,
+	}},
+	{Collection: "inspections", Sources: []string{"harbour"}, Columns: []ScopeColumn{atHarbour, forOfficials, forStreet}},
+	{Collection: "rectifications", Sources: []string{"harbour"}, Columns: []ScopeColumn{atHarbour, forOfficials, forStreet}},
+	{Collection: "publicity", Sources: []string{"harbour"}, Columns: append(slices.Clone(atHarbourAndNear), forOfficials)},
+	{Collection: "equity_cases", Sources: []string{"kind"}, Columns: []ScopeColumn{forOfficials}},
+	// A harbour sees how it was judged when that is published, not before; its own appeals always.
+	{Collection: "reviews", Sources: []string{"harbour", "status", "kind"}, Columns: []ScopeColumn{
+		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `CASE WHEN NEW.status = 'published' OR NEW.kind = 'appeal' THEN NEW.harbour ELSE '' END`},
+		forOfficials, forStreet,
+	}},
+	{Collection: "photos", Sources: []string{"collection", "record"}, Columns: []ScopeColumn{
+		{Prefix: GridScope, Column: "scope_grid", Derived: photoOwner("scope_grid")},
+		{Prefix: HarbourScope, Column: "scope_harbour", Derived: photoOwner("scope_harbour")},
+		{Prefix: UserScope, Column: "scope_user", Derived: photoOwner("scope_user")},
+		{Prefix: OfficialScope, Column: "scope_official", Derived: photoOwner("scope_official")},
+	}},
 	{Collection: "sync_rejections", Columns: []ScopeColumn{{Prefix: UserScope, Column: "scope_user", Derived: `NEW.user`}}, Sources: []string{"user"}},
 	{Collection: "sync_conflicts", Columns: []ScopeColumn{{Prefix: UserScope, Column: "scope_user", Derived: `NEW.user`}}, Sources: []string{"user"}},
 }
 
+var (
+	atHarbour        = ScopeColumn{Prefix: HarbourScope, Column: "scope_harbour", Derived: `NEW.harbour`}
+	atHarbourAndNear = []ScopeColumn{atHarbour, {Prefix: NearScope, Column: "scope_harbour", Derived: `NEW.harbour`}}
+	forOfficials     = ScopeColumn{Prefix: OfficialScope, Column: "scope_official", Derived: `'all'`}
+	// The street of a harbour: a park or business circle lies in one.
+	forStreet = ScopeColumn{Prefix: StreetScope, Column: "scope_street", Derived: `COALESCE((SELECT CASE WHEN a.kind IN ('street', 'town') THEN a.id ELSE a.parent END` +
+		` FROM harbours h JOIN areas a ON a.id = h.area WHERE h.id = NEW.harbour), '')`}
+	withEnterprise = []ScopeColumn{
+		{Prefix: GridScope, Column: "scope_grid", Derived: `COALESCE((SELECT scope_grid FROM enterprises WHERE id = NEW.enterprise), '')`},
+		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `COALESCE((SELECT scope_harbour FROM enterprises WHERE id = NEW.enterprise), '')`},
+	}
+)
+
+const batchBanks = `CASE WHEN NEW.status = 'dispatched' THEN (SELECT json_group_array(bank) FROM (SELECT DISTINCT bank FROM referrals WHERE batch = NEW.id AND bank != '' ORDER BY bank)) ELSE '[]' END`
+
 // Warehouse names the collections that only the pipeline follows.
-var Warehouse = []string{"users", "scope_history"}
+var Warehouse = []string{"users", "scope_history", "indicator_targets", "assessment_schemes"}
+
+// PhotoOwners are the collections whose records carry pictures of their own (photos.collection).
+var PhotoOwners = []string{"visits", "demands", "enterprises", "pairings", "window_packs", "duty_rosters", "services", "activities", "feedback", "risk_leads", "inspections", "rectifications"}
 
 var place = map[string]string{"scope_grid": "scope_grid", "scope_harbour": "scope_harbour"}
+
+// Touches are scopes that follow from a column of another record: when it changes, the children are worked out anew.
+var Touches = []Touch{
+	{Parent: "harbours", Column: "host_bank", Child: "loans", Key: "harbour"},
+	{Parent: "harbours", Column: "host_bank", Child: "credit_lines", Key: "harbour"},
+	{Parent: "harbours", Column: "area", Child: "pairings", Key: "harbour"},
+	{Parent: "harbours", Column: "area", Child: "activities", Key: "harbour"},
+	{Parent: "harbours", Column: "area", Child: "inspections", Key: "harbour"},
+	{Parent: "harbours", Column: "area", Child: "rectifications", Key: "harbour"},
+	{Parent: "harbours", Column: "area", Child: "reviews", Key: "harbour"},
+	{Parent: "grids", Column: "harbour", Child: "window_packs", Key: "grid"},
+	{Parent: "enterprises", Column: "scope_harbour", Child: "referrals", Key: "enterprise"},
+	{Parent: "users", Column: "role", Child: "feedback", Key: "against"},
+	{Parent: "referral_batches", Column: "agency", Child: "referrals", Key: "batch"},
+}
+
+// Touch names a child whose scopes follow from a parent's column.
+type Touch struct{ Parent, Column, Child, Key string }
 
 // Followers are the cascades: when a parent moves or is renamed, its children follow in the same transaction.
 var Followers = []Follower{
@@ -105,9 +205,9 @@ var Followers = []Follower{
 	{Parent: "enterprises", Child: "demands", Key: "enterprise", Set: place},
 	{Parent: "enterprises", Child: "demands", Key: "enterprise", Set: map[string]string{
 		"enterprise_name": "name", "enterprise_contact": "contact", "enterprise_phone": "phone"}},
-	{Parent: "enterprises", Child: "photos", Key: "record", Set: place},
-	{Parent: "visits", Child: "photos", Key: "record", Set: place},
-	{Parent: "demands", Child: "photos", Key: "record", Set: place},
+	{Parent: "enterprises", Child: "cultivations", Key: "enterprise", Set: place},
+	{Parent: "enterprises", Child: "policy_pushes", Key: "enterprise", Set: place},
+	{Parent: "referral_batches", Child: "referrals", Key: "batch", Set: map[string]string{"batch_status": "status"}},
 	{Parent: "demands", Child: "demand_matches", Key: "demand", Set: place},
 	{Parent: "demands", Child: "demand_events", Key: "demand", Set: place},
 }
@@ -116,10 +216,34 @@ func viaDemand(column string) string {
 	return `COALESCE((SELECT ` + column + ` FROM demands WHERE id = NEW.demand), '')`
 }
 
+// photoOwner is the owner's column; "" where the owner has none.
 func photoOwner(column string) string {
-	return `COALESCE(CASE NEW.collection WHEN 'visits' THEN (SELECT ` + column + ` FROM visits WHERE id = NEW.record)` +
-		` WHEN 'demands' THEN (SELECT ` + column + ` FROM demands WHERE id = NEW.record)` +
-		` WHEN 'enterprises' THEN (SELECT ` + column + ` FROM enterprises WHERE id = NEW.record) END, '')`
+	out := `COALESCE(CASE NEW.collection`
+	for _, owner := range PhotoOwners {
+		if slices.Contains(scopesOfOwner[owner], column) {
+			out += ` WHEN '` + owner + `' THEN (SELECT ` + column + ` FROM ` + owner + ` WHERE id = NEW.record)`
+		}
+	}
+	return out + ` END, '')`
+}
+
+// scopesOfOwner are the scope columns that a picture takes over from its record.
+var scopesOfOwner = map[string][]string{
+	"visits": {"scope_grid", "scope_harbour"}, "demands": {"scope_grid", "scope_harbour"}, "enterprises": {"scope_grid", "scope_harbour"},
+	"pairings": {"scope_harbour", "scope_official"}, "window_packs": {"scope_grid", "scope_harbour", "scope_official"},
+	"duty_rosters": {"scope_harbour", "scope_official"}, "services": {"scope_harbour"}, "activities": {"scope_harbour", "scope_official"},
+	"feedback": {"scope_harbour", "scope_user", "scope_official"}, "risk_leads": {"scope_user", "scope_official"},
+	"inspections": {"scope_harbour", "scope_official"}, "rectifications": {"scope_harbour", "scope_official"},
+}
+
+func init() {
+	for _, owner := range PhotoOwners {
+		set := map[string]string{}
+		for _, c := range scopesOfOwner[owner] {
+			set[c] = c
+		}
+		Followers = append(Followers, Follower{Parent: owner, Child: "photos", Key: "record", Set: set})
+	}
 }
 
 // HoldingOf finds a synced collection; nil when devices never hold it.
@@ -141,19 +265,47 @@ func UserScopes(user *core.Record) []string {
 	for _, g := range user.GetStringSlice("scope_grids") {
 		scopes = append(scopes, GridScope+g)
 	}
-	return append(scopes, PostScopes(user.GetString("role"), user.GetString("harbour"), user.GetString("bank"))...)
+	for _, h := range user.GetStringSlice("scope_harbours") {
+		scopes = append(scopes, NearScope+h)
+	}
+	return append(scopes, PostOf(user).Scopes()...)
 }
 
-// PostScopes lists the scopes that come with a post: a role at a harbour or at a bank.
-func PostScopes(role, harbour, bank string) []string {
-	var scopes []string
-	if harbour != "" && slices.Contains(harbourRoles, role) {
-		scopes = append(scopes, HarbourScope+harbour)
+// Post is what somebody is and where: each role has one of the places.
+type Post struct{ Role, Harbour, Bank, Street, Agency string }
+
+// PostFields are the fields of users that make a post.
+var PostFields = []string{"role", "harbour", "bank", "street", "agency"}
+
+// NewPost makes a post of the values of PostFields.
+func NewPost(v map[string]string) Post {
+	return Post{Role: v["role"], Harbour: v["harbour"], Bank: v["bank"], Street: v["street"], Agency: v["agency"]}
+}
+
+// PostOf is a user's present post.
+func PostOf(user *core.Record) Post {
+	v := map[string]string{}
+	for _, f := range PostFields {
+		v[f] = user.GetString(f)
 	}
-	if bank != "" && role == "bank" {
-		scopes = append(scopes, BankScope+bank)
+	return NewPost(v)
+}
+
+// Scopes lists the scopes that come with a post.
+func (p Post) Scopes() []string {
+	switch {
+	case p.Harbour != "" && slices.Contains(harbourRoles, p.Role):
+		return []string{HarbourScope + p.Harbour}
+	case p.Bank != "" && p.Role == "bank":
+		return []string{BankScope + p.Bank}
+	case p.Role == "official":
+		return []string{OfficialScope + "all"}
+	case p.Street != "" && p.Role == "street_official":
+		return []string{StreetScope + p.Street}
+	case p.Agency != "" && p.Role == "department":
+		return []string{AgencyScope + p.Agency}
 	}
-	return scopes
+	return nil
 }
 
 // RecordScopes lists the scopes a record is in now.

@@ -111,6 +111,7 @@ var catalogue = map[string]string{
 	"invalid":               "内容不符合要求",
 	"ends_before_start":     "结束时间早于开始时间",
 	"worker_not_self":       "走访人须为本人",
+	"not_self":              "须为本人",
 	"applicant_needed":      "请选择市场主体或填写申请人",
 	"stage_not_allowed":     "当前阶段不能这样变更",
 	"reason_needed":         "请填写原因",

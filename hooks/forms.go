@@ -9,6 +9,7 @@ import (
 	"sort"
 
 	"github.com/goccy/go-yaml"
+	"github.com/pocketbase/pocketbase/core"
 )
 
 //go:embed forms/*.yaml
@@ -38,6 +39,9 @@ type FormField struct {
 	// SeenBy limits a sensitive field to these roles; Writers narrows the form's writers for this field.
 	SeenBy  []string `yaml:"seen_by"`
 	Writers []string `yaml:"writers"`
+	// Fill is what the app, and for an empty field the server, sets at create: "self", "harbour", "bank" or "agency" of the user, or
+	// "now". What is filled with oneself and never changes may be nobody else.
+	Fill string `yaml:"fill"`
 	// Attachment marks a picture, sent apart from the record.
 	Attachment bool `yaml:"attachment"`
 }
@@ -102,6 +106,8 @@ func (f *Form) index() error {
 			return fmt.Errorf("field %s: unknown privacy class %q", field.Name, field.Privacy)
 		case (field.Privacy == "sensitive") != (field.SeenBy != nil):
 			return fmt.Errorf("field %s: seen_by goes with privacy sensitive, and only with it", field.Name)
+		case !slices.Contains([]string{"", "self", "harbour", "bank", "agency", "now"}, field.Fill):
+			return fmt.Errorf("field %s: unknown fill %q", field.Name, field.Fill)
 		case f.byName[field.Name] != nil:
 			return fmt.Errorf("field %s stands twice", field.Name)
 		}
@@ -116,6 +122,38 @@ func (f *Form) Field(name string) *FormField { return f.byName[name] }
 // MayWrite tells whether a role may set the field from a device, at create or at update. Pictures travel apart.
 func (f *FormField) MayWrite(role string, create bool) bool {
 	return !f.Attachment && slices.Contains(f.Writers, role) && (create || f.Merge != "fixed")
+}
+
+// Prefill sets the fields of a new record that its author's post answers and that are still empty.
+func (f *Form) Prefill(r, user *core.Record) {
+	for _, field := range f.Fields {
+		switch field.Fill {
+		case "self":
+			defaultTo(r, field.Name, user.Id)
+		case "harbour", "bank", "agency":
+			if len(PostOf(user).Scopes()) > 0 {
+				defaultTo(r, field.Name, user.GetString(field.Fill))
+			}
+		case "now":
+			defaultTo(r, field.Name, r.GetString("captured_at"))
+		}
+	}
+}
+
+// BindForms holds every record made on a device to what its form says of its author.
+func BindForms(app core.App) {
+	for collection, form := range Forms {
+		app.OnRecordValidate(collection).BindFunc(func(e *core.RecordEvent) error {
+			if actor := actorOf(e.Context); actor != nil && e.Record.IsNew() {
+				for _, f := range form.Fields {
+					if f.Fill == "self" && f.Merge == "fixed" && e.Record.GetString(f.Name) != actor.Id {
+						return Violation(f.Name, "not_self")
+					}
+				}
+			}
+			return e.Next()
+		})
+	}
 }
 
 // WritableCollections are the collections that devices write, sorted.

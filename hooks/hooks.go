@@ -17,6 +17,7 @@ import (
 // Bind attaches every domain rule to the app: they run for the console, the API, sync and import alike.
 func Bind(app core.App, now Clock) {
 	BindAccess(app)
+	BindForms(app)
 	BindGuesses(app, now)
 	BindEnterprise(app, now)
 	BindMerge(app, now)

@@ -3,6 +3,8 @@
 package pb_migrations
 
 import (
+	"strings"
+
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/types"
 )
@@ -20,7 +22,19 @@ const (
 	// holdsBanks is for rows that several banks hold at once, holdsBank for rows of one bank.
 	holdsBanks = `(@request.auth.role = "bank" && @request.auth.bank != "" && scope_banks.id ?= @request.auth.bank)`
 	holdsBank  = `(@request.auth.role = "bank" && @request.auth.bank != "" && scope_bank = @request.auth.bank)`
+	// holdsNear is for workers whose grids the record's harbour serves.
+	holdsNear     = `(scope_harbour != "" && @request.auth.scope_harbours.id ?= scope_harbour)`
+	holdsStreet   = `(scope_street != "" && @request.auth.role = "street_official" && scope_street = @request.auth.street)`
+	holdsAgency   = `(scope_agency != "" && @request.auth.role = "department" && scope_agency = @request.auth.agency)`
+	holdsUser     = `(scope_user != "" && scope_user = @request.auth.id)`
+	holdsOwner    = `(scope_owner != "" && scope_owner = @request.auth.id)`
+	holdsOfficial = `(scope_official = "all" && @request.auth.role = "official")`
 )
+
+// heldBy is the rule of a collection whose rows anybody may read of whom one of the clauses is true.
+func heldBy(clauses ...string) string {
+	return signedIn + " && (" + strings.Join(clauses, " || ") + ")"
+}
 
 // newBase makes a base collection whose ids may be PocketBase's own 15 characters or a device's UUIDv7 in 32 hex digits.
 func newBase(name string, fields ...core.Field) *core.Collection {
@@ -59,10 +73,14 @@ func captured() []core.Field {
 
 func scopes(names ...string) []core.Field {
 	help := map[string]string{
-		"scope_grid":    "可见范围：主体现在所属网格（系统维护）",
-		"scope_harbour": "可见范围：主体现在所属港湾（系统维护）",
-		"scope_bank":    "可见范围：对接银行（系统维护）",
-		"scope_user":    "可见范围：本人（系统维护）",
+		"scope_grid":     "可见范围：主体现在所属网格（系统维护）",
+		"scope_harbour":  "可见范围：主体现在所属港湾（系统维护）",
+		"scope_bank":     "可见范围：对接银行（系统维护）",
+		"scope_user":     "可见范围：本人（系统维护）",
+		"scope_owner":    "可见范围：承办人（系统维护）",
+		"scope_street":   "可见范围：所在镇街（系统维护）",
+		"scope_agency":   "可见范围：部门（系统维护）",
+		"scope_official": "可见范围：主管部门（系统维护）",
 	}
 	var out []core.Field
 	for _, n := range names {
@@ -134,6 +152,8 @@ func required[F core.Field](f F) F {
 		v.Required = true
 	case *core.NumberField:
 		v.Required = true
+	case *core.FileField:
+		v.Required = true
 	}
 	return f
 }
@@ -176,4 +196,53 @@ func execAll(app core.App, statements ...string) error {
 		}
 	}
 	return nil
+}
+
+// held makes a synced collection: its capture fields if devices write it, its scope columns with an index each, its rule.
+func held(c *core.Collection, writable bool, rule string, columns ...string) *core.Collection {
+	if writable {
+		c.Fields.Add(captured()...)
+	}
+	c.Fields.Add(scopes(columns...)...)
+	for _, s := range columns {
+		if s != "scope_official" { // the same in every row
+			c.AddIndex(c.Name+"_"+s, false, s, s+" != ''")
+		}
+	}
+	return readable(c, rule)
+}
+
+// picture is a file field for photos that only signed-in readers of the record get.
+func picture(name, help string) *core.FileField {
+	return &core.FileField{Name: name, MaxSelect: 1, MaxSize: 5 << 20, MimeTypes: []string{"image/jpeg", "image/png", "image/webp"}, Protected: true, Help: help}
+}
+
+func document(name, help string) *core.FileField {
+	return &core.FileField{Name: name, MaxSelect: 1, MaxSize: 20 << 20, Protected: true, Help: help}
+}
+
+// dropCapture removes the triggers of the change feed, which block the removal of columns they name; the next start makes them anew.
+func dropCapture(app core.App) error {
+	var names []string
+	if err := app.DB().NewQuery(`SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'sync\_%' ESCAPE '\'`).Column(&names); err != nil {
+		return err
+	}
+	for _, n := range names {
+		if err := execAll(app, "DROP TRIGGER "+n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropFields takes fields out of a collection that stays, with the indexes named.
+func dropFields(app core.App, collection string, indexes []string, fields ...string) error {
+	c := find(app, collection)
+	for _, i := range indexes {
+		c.RemoveIndex(i)
+	}
+	for _, f := range fields {
+		c.Fields.RemoveByName(f)
+	}
+	return app.Save(c)
 }

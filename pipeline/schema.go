@@ -36,6 +36,9 @@ type rawCollection struct {
 var extracted = []string{
 	"areas", "grids", "assignments", "banks", "harbours", "parameters", "holidays", "users", "devices",
 	"enterprises", "visits", "photos", "demands", "demand_matches", "demand_events", "loans", "scope_history",
+	"agencies", "policies", "products", "contacts", "pairings", "window_packs", "duty_rosters", "services", "cultivations", "credit_lines", "policy_pushes",
+	"feedback", "risk_leads", "referral_batches", "referrals", "activities", "inspection_items", "inspections", "rectifications", "publicity",
+	"tasks", "relending_bases", "equity_cases", "reviews", "indicator_targets", "assessment_schemes",
 }
 
 // kept names the only fields of a collection of persons or their things that a figure needs; all others stay out.
@@ -47,16 +50,21 @@ var kept = map[string][]string{
 // dropped are the server's copies of personal data, and bulk that no figure uses; what a form calls personal or sensitive
 // is left out by that word alone. What is not in the warehouse cannot leak from it.
 var dropped = map[string][]string{
-	"grids":       {"boundary"},
-	"harbours":    {"address", "service_phone", "complaint_phone", "loan_code", "sign_photo", "head"},
-	"enterprises": {"address", "initials", "name_key", "key_list_source"},
-	"visits":      {"location_reason"},
-	"demands":     {"enterprise_name", "enterprise_contact", "enterprise_phone"},
-	"loans":       {"contract_no"},
+	"grids":            {"boundary"},
+	"harbours":         {"address", "service_phone", "complaint_phone", "loan_code", "sign_photo", "head"},
+	"enterprises":      {"address", "initials", "name_key", "key_list_source"},
+	"visits":           {"location_reason"},
+	"demands":          {"enterprise_name", "enterprise_contact", "enterprise_phone"},
+	"loans":            {"contract_no"},
+	"policies":         {"text", "attachment"},
+	"products":         {"conditions", "how_to_apply", "loan_code_link"},
+	"contacts":         {"user"},
+	"referral_batches": {"file"},
+	"publicity":        {"text", "file", "link"},
 }
 
 // everywhere are the server's own columns, which follow the present grid and bank: figures use the grid at capture or at T.
-var everywhere = []string{"scope_grid", "scope_harbour", "scope_bank", "scope_banks", "scope_user", "captured_offset", "skew"}
+var everywhere = []string{"scope_grid", "scope_harbour", "scope_bank", "scope_banks", "scope_user", "scope_owner", "scope_street", "scope_agency", "scope_official", "captured_offset", "skew"}
 
 // DropPersonal is the default exclusion list of GenerateSchema.
 func DropPersonal(collection, field string) bool {

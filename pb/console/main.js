@@ -2,8 +2,12 @@
 const groups = [
   ["要办的事", { overdue_demands: "逾期需求", unassigned_enterprises: "待分配企业", unconfirmed_finds: "现场发现待确认", suspected_duplicates: "疑似重复", enterprise_merges: "合并与判定", sync_rejections: "被退回的上报", sync_conflicts: "冲突", open_sync_issues: "待处理退回与冲突", silent_workers: "长期未上报网格员", backlog_devices: "积压设备", report_runs: "统计运行记录" }],
   ["走访与需求", { enterprises: "市场主体", visits: "走访", photos: "照片", demands: "融资需求", demand_matches: "融资对接", demand_events: "需求进展", loans: "贷款" }],
+  ["服务与培育", { services: "综合服务", feedback: "问题反馈", cultivations: "融资培育台账", credit_lines: "授权授信清单", policy_pushes: "政策推送", activities: "活动", risk_leads: "非法金融活动线索" }],
+  ["推送名单", { referral_batches: "推送名单", referrals: "推送企业", equity_cases: "直接融资", relending_bases: "再贷款示范基地" }],
+  ["标准化建设", { inspections: "标准化建设检查", rectifications: "整改", duty_rosters: "当值安排", pairings: "结对互助", contacts: "对口联系名册", window_packs: "窗口资料包", inspection_items: "检查项目" }],
+  ["督查考核与宣传", { tasks: "任务分解", reviews: "听取报告与评分", assessment_schemes: "考核方案", indicator_targets: "指标目标", publicity: "宣传与典型案例" }],
   ["人员与设备", { users: "用户", assignments: "网格分配", devices: "设备" }],
-  ["港湾与区划", { harbours: "金融服务港湾", banks: "金融机构", grids: "网格", areas: "行政区划" }],
+  ["港湾与区划", { harbours: "金融服务港湾", banks: "金融机构", agencies: "部门与机构", grids: "网格", areas: "行政区划" }],
   ["手册与参数", { policies: "金融政策宣传手册", products: "产品和服务手册", parameters: "参数", holidays: "节假日与调休" }],
   ["记录", { read_log: "查看与导出记录", sync_audit: "上报处理记录", scope_history: "归属历史" }],
 ];

@@ -36,11 +36,19 @@ func membership(user string) string {
 		` AND "from" <= ` + clockNow + ` AND (until = '' OR until > ` + clockNow + `) ORDER BY grid))`
 }
 
+// near are the harbours that serve a worker's grids now.
+const near = `(SELECT json_group_array(harbour) FROM (SELECT DISTINCT harbour FROM grids WHERE harbour != '' AND id IN (SELECT value FROM json_each(users.scope_grids)) ORDER BY harbour))`
+
+func listedBanks(batch string) string {
+	banks := strings.ReplaceAll(hooks.HoldingOf("referral_batches").Columns[0].Derived, "NEW.", "referral_batches.")
+	return "UPDATE referral_batches SET scope_banks = " + banks + " WHERE id = " + batch + " AND scope_banks IS NOT " + banks + ";"
+}
+
 // dated are the fields whose past values decide who might see what, or what counted, at a time.
 var dated = map[string][]string{
 	"enterprises": {"grid", "status", "registry_status"},
 	"grids":       {"harbour"},
-	"users":       {"role", "harbour", "bank"},
+	"users":       hooks.PostFields,
 }
 
 // triggers lists every trigger that the tables should have, by name. They run in the transaction of the write itself,
@@ -88,9 +96,21 @@ func triggers() map[string]string {
 	add("grids_harbour", "AFTER UPDATE OF harbour ON grids WHEN OLD.harbour IS NOT NEW.harbour",
 		"UPDATE enterprises SET scope_harbour = NEW.harbour WHERE scope_grid = NEW.id;\n"+
 			"UPDATE demands SET scope_harbour = COALESCE(NULLIF(NEW.harbour, ''), harbour) WHERE enterprise = '' AND scope_grid = NEW.id;")
-	// Another host bank: a harbour sees the loans of its host bank alone.
-	add("harbours_host", "AFTER UPDATE OF host_bank ON harbours WHEN OLD.host_bank IS NOT NEW.host_bank",
-		"UPDATE loans SET scope_harbour = CASE WHEN bank = NEW.host_bank THEN NEW.id ELSE '' END WHERE harbour = NEW.id;")
+	for _, t := range hooks.Touches {
+		add(fmt.Sprintf("%s_%s_touch_%s", t.Parent, t.Column, t.Child), fmt.Sprintf("AFTER UPDATE OF %[2]s ON %[1]s WHEN OLD.%[2]s IS NOT NEW.%[2]s", t.Parent, t.Column),
+			fmt.Sprintf("UPDATE %[1]s SET %[2]s = %[2]s WHERE %[2]s = NEW.id;", t.Child, t.Key))
+	}
+	// A dispatched list is held by every bank it names.
+	for _, on := range []struct{ name, when, row string }{
+		{"insert", "AFTER INSERT", "NEW"}, {"update", "AFTER UPDATE OF bank, batch", "NEW"}, {"update_old", "AFTER UPDATE OF batch", "OLD"}, {"delete", "AFTER DELETE", "OLD"}} {
+		add("referrals_banks_"+on.name, on.when+" ON referrals", listedBanks(on.row+".batch"))
+	}
+	add("referral_batches_banks_insert", "AFTER INSERT ON referral_batches", listedBanks("NEW.id"))
+	add("referral_batches_banks_status", "AFTER UPDATE OF status ON referral_batches WHEN OLD.status IS NOT NEW.status", listedBanks("NEW.id"))
+	// A worker stands near the harbours that serve the grids walked now.
+	add("users_near", "AFTER UPDATE OF scope_grids ON users WHEN OLD.scope_grids IS NOT NEW.scope_grids", "UPDATE users SET scope_harbours = "+near+" WHERE id = NEW.id AND scope_harbours IS NOT "+near+";")
+	add("grids_near", "AFTER UPDATE OF harbour ON grids WHEN OLD.harbour IS NOT NEW.harbour",
+		"UPDATE users SET scope_harbours = "+near+" WHERE EXISTS (SELECT 1 FROM json_each(users.scope_grids) WHERE value = NEW.id);")
 	// A demand is held by every bank it was offered to.
 	for _, on := range []struct{ name, when, row string }{
 		{"insert", "AFTER INSERT", "NEW"}, {"update", "AFTER UPDATE OF bank, demand", "NEW"}, {"delete", "AFTER DELETE", "OLD"}} {
@@ -269,6 +289,8 @@ func recapture(tx core.App, had map[string]string) error {
 	banks := hooks.HoldingOf("demands").Columns[2].Derived
 	fixes := []string{
 		`UPDATE users SET scope_grids = ` + membership("users.id") + ` WHERE scope_grids IS NOT ` + membership("users.id"),
+		`UPDATE users SET scope_harbours = ` + near + ` WHERE scope_harbours IS NOT ` + near,
+		strings.Replace(listedBanks("referral_batches.id"), "WHERE id = referral_batches.id AND", "WHERE", 1),
 		`UPDATE demands SET scope_banks = ` + strings.ReplaceAll(banks, "NEW.", "demands.") + ` WHERE scope_banks IS NOT ` + strings.ReplaceAll(banks, "NEW.", "demands."),
 	}
 	for _, h := range hooks.Holdings {

@@ -34,7 +34,7 @@ func (a *applier) sharesNew(r *core.Record, captured time.Time) (bool, error) {
 	}
 	// Somebody without a grid who comes to the counter belongs to the harbour that takes the demand.
 	return r.Collection().Name == "demands" && r.GetString("enterprise") == "" && r.GetString("grid") == "" &&
-		len(hooks.PostScopes(a.user.GetString("role"), a.user.GetString("harbour"), "")) > 0, nil
+		strings.HasPrefix(strings.Join(hooks.PostOf(a.user).Scopes(), ""), hooks.HarbourScope), nil
 }
 
 func overlaps(a, b []string) bool {
@@ -61,14 +61,14 @@ func (a *applier) sharedAt(r *core.Record, at time.Time) (bool, error) {
 		return values[0], nil
 	}
 	post := map[string]string{}
-	for _, f := range []string{"role", "harbour", "bank"} {
+	for _, f := range hooks.PostFields {
 		v, err := past("users", a.user.Id, f, a.user.GetString(f))
 		if err != nil {
 			return false, err
 		}
 		post[f] = v
 	}
-	mine = append(mine, hooks.PostScopes(post["role"], post["harbour"], post["bank"])...)
+	mine = append(mine, hooks.NewPost(post).Scopes()...)
 
 	// Where the record's enterprise was then, not where it is now; a row without enterprise stays where it is.
 	theirs := hooks.RecordScopes(r)
@@ -142,7 +142,7 @@ func (a *applier) enterpriseOf(r *core.Record) (*core.Record, error) {
 	switch r.Collection().Name {
 	case "enterprises":
 		return r, nil
-	case "visits", "demands":
+	case "visits", "demands", "cultivations", "policy_pushes":
 		return parent("enterprises", r.GetString("enterprise"))
 	case "demand_matches", "demand_events":
 		return parent("demands", r.GetString("demand"))

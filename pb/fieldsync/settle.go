@@ -202,6 +202,7 @@ func (a *applier) create(m Mutation, form *hooks.Form, collection *core.Collecti
 			r.Set(name, v)
 		}
 		a.stampCapture(r, m, captured)
+		form.Prefill(r, a.user)
 		return r
 	}
 	r := record(values)

@@ -25,6 +25,7 @@ type phoneField struct {
 	Options    [][2]string  `json:"options,omitempty"`
 	ShowIf     *phoneShowIf `json:"showIf,omitempty"`
 	Fixed      bool         `json:"fixed,omitempty"`
+	Fill       string       `json:"fill,omitempty"`
 	Writers    []string     `json:"writers"`
 	Attachment bool         `json:"attachment,omitempty"`
 }
@@ -66,6 +67,8 @@ func phoneForms(collections []*core.Collection) ([]byte, error) {
   showIf?: { field: string; in: readonly string[] }
   /** Set at create, never after. */
   fixed?: boolean
+  /** What the app sets at create: of the user, or the moment. */
+  fill?: 'self' | 'harbour' | 'bank' | 'agency' | 'now'
   /** The roles that may set it. */
   writers: readonly string[]
   /** A picture, sent apart from the record. */
@@ -116,7 +119,7 @@ func phoneFormOf(form *hooks.Form, collection *core.Collection, byID map[string]
 		if field == nil {
 			return out, fmt.Errorf("form %s: the collection has no field %s", form.Collection, f.Name)
 		}
-		p := phoneField{Name: f.Name, Label: f.Label, Help: f.Help, Required: f.Required, Fixed: f.Merge == "fixed", Writers: f.Writers, Attachment: f.Attachment}
+		p := phoneField{Name: f.Name, Label: f.Label, Help: f.Help, Required: f.Required, Fixed: f.Merge == "fixed", Fill: f.Fill, Writers: f.Writers, Attachment: f.Attachment}
 		if f.ShowIf != nil {
 			p.ShowIf = &phoneShowIf{f.ShowIf.Field, f.ShowIf.In}
 		}

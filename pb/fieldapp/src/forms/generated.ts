@@ -17,6 +17,8 @@ export interface FormField {
   showIf?: { field: string; in: readonly string[] }
   /** Set at create, never after. */
   fixed?: boolean
+  /** What the app sets at create: of the user, or the moment. */
+  fill?: 'self' | 'harbour' | 'bank' | 'agency' | 'now'
   /** The roles that may set it. */
   writers: readonly string[]
   /** A picture, sent apart from the record. */
@@ -31,6 +33,84 @@ export interface Form {
 }
 
 export const forms = {
+  activities: {
+    collection: "activities",
+    label: "活动",
+    writers: ["harbour_staff","harbour_head","liaison"],
+    fields: [
+      {"name":"title","label":"活动名称","kind":"text","required":true,"max":120,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"kind","label":"类别","kind":"one","required":true,"options":[["matchmaking","融资对接会"],["park","进园区"],["community","进社区"],["business_circle","进商圈"],["building","进楼宇"],["salon","知识沙龙讲座"],["training","培训"],["sale_fair","内购会"],["anti_fraud","防非反诈宣传"],["party_building","党建共建"],["other","其他"]],"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"status","label":"状态","kind":"one","required":true,"options":[["planned","计划"],["held","已举办"],["cancelled","已取消"]],"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"cancel_reason","label":"取消原因","kind":"text","max":300,"showIf":{"field":"status","in":["cancelled"]},"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"cancel_approved","label":"同意取消","kind":"bool","showIf":{"field":"status","in":["cancelled"]},"writers":["official"]},
+      {"name":"topics","label":"主题","kind":"many","options":[["credit","信贷"],["credit_report","征信"],["fx_rmb","外汇及跨境人民币"],["aml","反洗钱"],["consumer","金融消费者权益"],["anti_fraud","反诈"],["tax","税收"],["law","法律"],["succession","企业传承"],["loan_code","贷款码与线上平台"],["startup_loan","创业担保贷款"],["policy","政策"]],"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"harbour","label":"主办港湾","kind":"relation","required":true,"to":"harbours","fixed":true,"fill":"harbour","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"area","label":"举办地所在区划","kind":"relation","to":"areas","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"place","label":"地点","kind":"text","max":200,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"due","label":"计划最迟举办日期","kind":"date","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"start","label":"举办时间","kind":"date","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"headcount","label":"到场人数","kind":"number","whole":true,"min":0,"max":100000,"showIf":{"field":"status","in":["held"]},"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"attendees","label":"签到（名册中的人）","kind":"relations","max":500,"to":"contacts","showIf":{"field":"status","in":["held"]},"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"enterprises","label":"签到（市场主体）","kind":"relations","max":500,"to":"enterprises","showIf":{"field":"status","in":["held"]},"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"partners","label":"合办单位","kind":"text","max":300,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"volunteers","label":"青年志愿者（人）","kind":"number","whole":true,"min":0,"max":1000,"showIf":{"field":"status","in":["held"]},"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"minutes","label":"纪要","kind":"text","max":5000,"showIf":{"field":"status","in":["held"]},"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"organiser","label":"经办人","kind":"relation","to":"users","fixed":true,"fill":"self","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"photo_count","label":"照片张数","help":"由应用填写","kind":"number","whole":true,"min":0,"max":99,"writers":["harbour_staff","harbour_head","liaison"]},
+    ],
+  },
+  contacts: {
+    collection: "contacts",
+    label: "对口联系名册",
+    writers: ["harbour_staff","harbour_head","liaison"],
+    fields: [
+      {"name":"name","label":"姓名","kind":"text","required":true,"max":40,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"phone","label":"联系电话","kind":"text","max":20,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"unit","label":"所属单位","kind":"text","max":80,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"post","label":"职务或分工","kind":"text","max":40,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"kind","label":"类别","kind":"one","required":true,"options":[["street_staff","街道工作人员"],["community_staff","社区工作人员"],["grid_worker","网格员"],["liaison","双向联络员"],["lobby_manager","大堂经理"],["volunteer","青年志愿者"],["tax_officer","报税专管员"]],"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"harbour","label":"对口港湾","kind":"relation","required":true,"to":"harbours","fixed":true,"fill":"harbour","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"area","label":"所在街道、社区、园区或商圈","kind":"relation","to":"areas","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"sign_language","label":"会手语","kind":"bool","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"from","label":"起始日期","kind":"date","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"until","label":"截止日期","help":"不再负责时填写","kind":"date","writers":["harbour_staff","harbour_head","liaison"]},
+    ],
+  },
+  credit_lines: {
+    collection: "credit_lines",
+    label: "授权授信清单",
+    writers: ["bank"],
+    fields: [
+      {"name":"enterprise","label":"市场主体","kind":"relation","required":true,"to":"enterprises","fixed":true,"writers":["bank"]},
+      {"name":"bank","label":"授信银行","kind":"relation","required":true,"to":"banks","fixed":true,"fill":"bank","writers":["bank"]},
+      {"name":"authorised_on","label":"授权日期","help":"主体同意查询征信的日期","kind":"date","writers":["bank"]},
+      {"name":"amount","label":"授信金额（元）","kind":"number","required":true,"whole":true,"min":1,"max":10000000000,"writers":["bank"]},
+      {"name":"used","label":"已用金额（元）","kind":"number","whole":true,"min":0,"max":10000000000,"writers":["bank"]},
+      {"name":"valid_until","label":"授信有效期止","kind":"date","writers":["bank"]},
+      {"name":"product","label":"产品","kind":"relation","to":"products","writers":["bank"]},
+      {"name":"first_loan","label":"首贷户","kind":"bool","writers":["bank"]},
+      {"name":"note","label":"说明","kind":"text","max":300,"writers":["bank"]},
+    ],
+  },
+  cultivations: {
+    collection: "cultivations",
+    label: "融资培育台账",
+    writers: ["grid_worker","harbour_staff","harbour_head","liaison"],
+    fields: [
+      {"name":"enterprise","label":"市场主体","kind":"relation","required":true,"to":"enterprises","fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"missing","label":"所缺条件","kind":"many","required":true,"options":[["no_tax_record","无纳税记录"],["no_credit_record","无信用记录"],["bad_credit","征信不良"],["no_collateral","缺少抵质押"],["short_history","经营时间短"],["poor_books","账务不全"],["other","其他"]],"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"plan","label":"培育计划","kind":"text","max":1000,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"tutor","label":"辅导人","kind":"relation","to":"users","fill":"self","writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"steps","label":"辅导记录","kind":"text","max":2000,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"next_step_on","label":"下次辅导日期","kind":"date","writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"started_on","label":"开始日期","kind":"date","required":true,"fixed":true,"fill":"now","writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"status","label":"状态","kind":"one","required":true,"options":[["active","培育中"],["graduated","已转化"],["dropped","已终止"]],"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"ended_on","label":"结束日期","kind":"date","showIf":{"field":"status","in":["graduated","dropped"]},"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"drop_reason","label":"终止原因","kind":"text","max":300,"showIf":{"field":"status","in":["dropped"]},"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"demand_from","label":"由哪条需求转入","kind":"relation","to":"demands","fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"demand_to","label":"转化为哪条需求","kind":"relation","to":"demands","showIf":{"field":"status","in":["graduated"]},"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+    ],
+  },
   demand_events: {
     collection: "demand_events",
     label: "需求进展",
@@ -87,6 +167,25 @@ export const forms = {
       {"name":"startup_eligible","label":"符合创业担保贷款条件","kind":"one","options":[["yes","符合"],["no","不符合"],["unknown","待核实"]],"showIf":{"field":"need","in":["startup"]},"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
       {"name":"application_no","label":"长江渝融通申请编号","kind":"text","max":60,"writers":["grid_worker","harbour_staff","harbour_head","liaison","bank"]},
       {"name":"renewed_loan","label":"要续的贷款","kind":"relation","to":"loans","showIf":{"field":"kind","in":["renewal"]},"writers":["harbour_staff","harbour_head"]},
+      {"name":"referral","label":"推送名单","kind":"relation","to":"referrals","showIf":{"field":"channel","in":["referral"]},"fixed":true,"writers":["harbour_staff","harbour_head"]},
+    ],
+  },
+  duty_rosters: {
+    collection: "duty_rosters",
+    label: "当值安排",
+    writers: ["harbour_head"],
+    fields: [
+      {"name":"harbour","label":"金融服务港湾","kind":"relation","required":true,"to":"harbours","fixed":true,"fill":"harbour","writers":["harbour_head"]},
+      {"name":"user","label":"当值账号","help":"有账号的当值人员","kind":"relation","to":"users","fixed":true,"writers":["harbour_head"]},
+      {"name":"staff_name","label":"当值工作人员","kind":"text","max":40,"writers":["harbour_head"]},
+      {"name":"day","label":"当值日期","kind":"date","required":true,"fixed":true,"writers":["harbour_head"]},
+      {"name":"half","label":"上午或下午","kind":"one","required":true,"options":[["am","上午"],["pm","下午"]],"fixed":true,"writers":["harbour_head"]},
+      {"name":"checked_in_at","label":"签到时间","kind":"date","writers":["harbour_staff","harbour_head"]},
+      {"name":"location","label":"签到位置","kind":"geo","writers":["harbour_staff","harbour_head"]},
+      {"name":"spot_check","label":"抽查","kind":"one","options":[["none","未抽查"],["pass","在岗"],["fail","不在岗"]],"writers":["harbour_head","official"]},
+      {"name":"spot_checked_at","label":"抽查时间","kind":"date","showIf":{"field":"spot_check","in":["pass","fail"]},"writers":["harbour_head","official"]},
+      {"name":"photo_count","label":"照片张数","help":"由应用填写","kind":"number","whole":true,"min":0,"max":99,"writers":["harbour_staff","harbour_head","official"]},
+      {"name":"note","label":"说明","kind":"text","max":300,"writers":["harbour_staff","harbour_head","official"]},
     ],
   },
   enterprises: {
@@ -111,6 +210,70 @@ export const forms = {
       {"name":"special_groups","label":"特殊群体","kind":"many","options":[["unemployed","城镇登记失业人员"],["disabled","残疾人"],["veteran","复员转业退役军人"],["graduate","高校毕业生"],["migrant_returnee","返乡创业农民工"],["online_merchant","网络商户"]],"writers":["grid_worker","harbour_staff","harbour_head"]},
       {"name":"borrowing","label":"银行贷款情况","kind":"one","options":[["never","从未贷款"],["current","现有贷款"],["past","曾有贷款"],["unknown","不清楚"]],"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
       {"name":"account_opened","label":"是否开立对公账户","kind":"one","options":[["yes","已开立"],["no","未开立"],["unknown","不清楚"]],"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+    ],
+  },
+  equity_cases: {
+    collection: "equity_cases",
+    label: "直接融资",
+    writers: ["official"],
+    fields: [
+      {"name":"enterprise_name","label":"企业名称","kind":"text","required":true,"max":120,"writers":["official"]},
+      {"name":"kind","label":"类别","kind":"one","required":true,"options":[["fund","股权投资"],["listing","上市"]],"fixed":true,"writers":["official"]},
+      {"name":"stage","label":"阶段","kind":"one","required":true,"options":[["nurture","培育"],["tutoring","辅导"],["filing","申报"],["listed","上市或投资到位"],["ended","终止"]],"writers":["official"]},
+      {"name":"fund","label":"基金或上市地","kind":"text","max":120,"writers":["official"]},
+      {"name":"amount","label":"融资金额（元）","kind":"number","whole":true,"min":0,"max":100000000000,"writers":["official"]},
+      {"name":"support_amount","label":"区级资金支持（元）","kind":"number","whole":true,"min":0,"max":10000000000,"writers":["official"]},
+      {"name":"agency","label":"对接部门","kind":"relation","to":"agencies","writers":["official"]},
+      {"name":"started_on","label":"开始日期","kind":"date","required":true,"writers":["official"]},
+      {"name":"stage_on","label":"进入本阶段日期","kind":"date","writers":["official"]},
+      {"name":"note","label":"说明","kind":"text","max":1000,"writers":["official"]},
+    ],
+  },
+  feedback: {
+    collection: "feedback",
+    label: "问题反馈",
+    writers: ["grid_worker","harbour_staff","harbour_head","liaison"],
+    fields: [
+      {"name":"enterprise","label":"市场主体","kind":"relation","to":"enterprises","fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"anonymous","label":"匿名","kind":"bool","writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"channel","label":"来源","kind":"one","required":true,"options":[["box","问题收集箱"],["phone","电话"],["window","窗口"],["visit","走访"],["online","线上"]],"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"kind","label":"类别","kind":"one","required":true,"options":[["difficulty","困难问题"],["complaint","投诉"],["consumer_rights","金融消费者权益"],["suggestion","建议"]],"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"category","label":"问题分类","kind":"one","options":[["access","融资难"],["cost","融资贵"],["paperwork","手续繁"],["slow_approval","审批慢"],["credit_record","征信"],["collateral","抵押担保"],["account","开户结算"],["attitude","服务态度"],["deflection","推诿"],["charges","收费"],["policy_unclear","政策不清"],["other","其他"]],"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"text","label":"反映的内容","kind":"text","required":true,"max":2000,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"contact","label":"联系人和电话","kind":"text","max":60,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"harbour","label":"受理港湾","kind":"relation","to":"harbours","fixed":true,"fill":"harbour","writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"reporter","label":"记录人","kind":"relation","required":true,"to":"users","fixed":true,"fill":"self","writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"against","label":"被投诉人","kind":"relation","to":"users","showIf":{"field":"kind","in":["complaint","consumer_rights"]},"fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"owner","label":"承办人","kind":"relation","to":"users","writers":["harbour_head","official"]},
+      {"name":"agency","label":"转办部门","kind":"relation","to":"agencies","writers":["harbour_head","official"]},
+      {"name":"bank","label":"转办银行","kind":"relation","to":"banks","writers":["harbour_head","official"]},
+      {"name":"reported_at","label":"反映时间","kind":"date","required":true,"fixed":true,"fill":"now","writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"answer","label":"答复内容","kind":"text","max":2000,"writers":["harbour_staff","harbour_head","official"]},
+      {"name":"answered_at","label":"答复时间","kind":"date","writers":["harbour_staff","harbour_head","official"]},
+      {"name":"delivered_at","label":"答复送达时间","kind":"date","writers":["grid_worker","harbour_staff","harbour_head","liaison","official"]},
+      {"name":"closed_at","label":"办结时间","kind":"date","writers":["harbour_staff","harbour_head","official"]},
+      {"name":"finding","label":"投诉核查","kind":"one","options":[["pending","核查中"],["upheld","属实"],["not_upheld","不属实"]],"showIf":{"field":"kind","in":["complaint","consumer_rights"]},"writers":["official"]},
+      {"name":"finding_note","label":"核查说明","kind":"text","max":500,"showIf":{"field":"kind","in":["complaint","consumer_rights"]},"writers":["official"]},
+      {"name":"satisfaction_asked_at","label":"询问满意度时间","kind":"date","writers":["grid_worker","harbour_staff","harbour_head","liaison","official"]},
+      {"name":"satisfaction","label":"满意度","kind":"one","options":[["very_satisfied","很满意"],["satisfied","满意"],["neutral","一般"],["dissatisfied","不满意"]],"writers":["grid_worker","harbour_staff","harbour_head","liaison","official"]},
+      {"name":"photo_count","label":"照片张数","help":"由应用填写","kind":"number","whole":true,"min":0,"max":99,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+    ],
+  },
+  inspections: {
+    collection: "inspections",
+    label: "标准化建设检查",
+    writers: ["harbour_staff","harbour_head","official","street_official"],
+    fields: [
+      {"name":"harbour","label":"受检港湾","kind":"relation","required":true,"to":"harbours","fixed":true,"fill":"harbour","writers":["harbour_staff","harbour_head","official","street_official"]},
+      {"name":"kind","label":"类别","kind":"one","required":true,"options":[["self","自查"],["patrol","定期巡查"],["joint","联合督查"]],"fixed":true,"writers":["harbour_staff","harbour_head","official","street_official"]},
+      {"name":"status","label":"状态","kind":"one","required":true,"options":[["planned","计划"],["done","已完成"]],"writers":["harbour_staff","harbour_head","official","street_official"]},
+      {"name":"due","label":"应完成日期","kind":"date","writers":["harbour_staff","harbour_head","official","street_official"]},
+      {"name":"inspector","label":"检查人","kind":"relation","to":"users","fill":"self","writers":["harbour_staff","harbour_head","official","street_official"]},
+      {"name":"inspectors","label":"参加单位和人员","kind":"text","max":200,"writers":["harbour_staff","harbour_head","official","street_official"]},
+      {"name":"at","label":"检查时间","kind":"date","showIf":{"field":"status","in":["done"]},"writers":["harbour_staff","harbour_head","official","street_official"]},
+      {"name":"items","label":"检查项目","kind":"json","showIf":{"field":"status","in":["done"]},"writers":["harbour_staff","harbour_head","official","street_official"]},
+      {"name":"note","label":"总体说明","kind":"text","max":1000,"writers":["harbour_staff","harbour_head","official","street_official"]},
+      {"name":"photo_count","label":"照片张数","help":"由应用填写","kind":"number","whole":true,"min":0,"max":99,"writers":["harbour_staff","harbour_head","official","street_official"]},
     ],
   },
   loans: {
@@ -142,18 +305,221 @@ export const forms = {
       {"name":"renewal_result","label":"续贷结果","kind":"one","options":[["pending","办理中"],["renewed","已续贷"],["refused","未通过"],["withdrawn","撤回"]],"writers":["bank"]},
     ],
   },
+  pairings: {
+    collection: "pairings",
+    label: "结对互助",
+    writers: ["harbour_staff","harbour_head","liaison"],
+    fields: [
+      {"name":"harbour","label":"金融服务港湾","kind":"relation","required":true,"to":"harbours","fixed":true,"fill":"harbour","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"area","label":"结对的街道、商圈或园区","kind":"relation","required":true,"to":"areas","fixed":true,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"harbour_liaison","label":"港湾联络员","kind":"text","max":40,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"harbour_liaison_phone","label":"港湾联络员电话","kind":"text","max":20,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"harbour_liaison_unit","label":"港湾联络员所属单位","kind":"text","max":80,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"harbour_liaison_address","label":"港湾联络员单位地址","kind":"text","max":120,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"area_liaison","label":"街道（商圈、园区）联络员","kind":"text","max":40,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"area_liaison_phone","label":"街道（商圈、园区）联络员电话","kind":"text","max":20,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"area_liaison_unit","label":"街道（商圈、园区）联络员所属单位","kind":"text","max":80,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"area_liaison_address","label":"街道（商圈、园区）联络员单位地址","kind":"text","max":120,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"plates","label":"已摆放服务牌（块）","kind":"number","whole":true,"min":0,"max":1000,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"plate_places","label":"服务牌摆放位置","help":"每处拍照","kind":"text","max":500,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"plates_on","label":"服务牌查看日期","kind":"date","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"photo_count","label":"照片张数","help":"由应用填写","kind":"number","whole":true,"min":0,"max":99,"writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"verified_on","label":"联系簿核对日期","kind":"date","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"party_pact_on","label":"党建共建协议日期","kind":"date","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"from","label":"结对开始日期","kind":"date","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"until","label":"结对结束日期","kind":"date","writers":["harbour_staff","harbour_head","liaison"]},
+      {"name":"note","label":"说明","kind":"text","max":500,"writers":["harbour_staff","harbour_head","liaison"]},
+    ],
+  },
   photos: {
     collection: "photos",
     label: "照片",
+    writers: ["grid_worker","harbour_staff","harbour_head","liaison","official","street_official","bank"],
+    fields: [
+      {"name":"collection","label":"所属记录类别","kind":"text","required":true,"max":40,"fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison","official","street_official","bank"]},
+      {"name":"record","label":"所属记录","kind":"text","required":true,"max":32,"fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison","official","street_official","bank"]},
+      {"name":"file","label":"照片","kind":"file","writers":["grid_worker","harbour_staff","harbour_head","liaison","official","street_official","bank"],"attachment":true},
+      {"name":"sha256","label":"文件摘要","kind":"text","max":64,"fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison","official","street_official","bank"]},
+      {"name":"bytes","label":"文件大小（字节）","kind":"number","whole":true,"min":0,"fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison","official","street_official","bank"]},
+      {"name":"taken_at","label":"拍摄时间","kind":"date","fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison","official","street_official","bank"]},
+      {"name":"location","label":"拍摄位置","kind":"geo","fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison","official","street_official","bank"]},
+      {"name":"item","label":"检查项目","help":"检查照片所属的项目","kind":"text","max":40,"fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison","official","street_official","bank"]},
+    ],
+  },
+  policy_pushes: {
+    collection: "policy_pushes",
+    label: "政策推送",
     writers: ["grid_worker","harbour_staff","harbour_head","liaison"],
     fields: [
-      {"name":"collection","label":"所属记录类别","kind":"text","required":true,"max":40,"fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
-      {"name":"record","label":"所属记录","kind":"text","required":true,"max":32,"fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
-      {"name":"file","label":"照片","kind":"file","writers":["grid_worker","harbour_staff","harbour_head","liaison"],"attachment":true},
-      {"name":"sha256","label":"文件摘要","kind":"text","max":64,"fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
-      {"name":"bytes","label":"文件大小（字节）","kind":"number","whole":true,"min":0,"fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
-      {"name":"taken_at","label":"拍摄时间","kind":"date","fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
-      {"name":"location","label":"拍摄位置","kind":"geo","fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"policy","label":"推送的政策","kind":"relation","required":true,"to":"policies","fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"enterprise","label":"市场主体","kind":"relation","required":true,"to":"enterprises","fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"channel","label":"渠道","kind":"one","required":true,"options":[["visit","上门"],["phone","电话"],["wechat","微信"],["sms","短信"],["meeting","会议"],["counter","窗口"],["letter","信函"]],"fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"by","label":"推送人","kind":"relation","required":true,"to":"users","fixed":true,"fill":"self","writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"visit","label":"随哪次走访","kind":"relation","to":"visits","fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"at","label":"推送时间","kind":"date","required":true,"fixed":true,"fill":"now","writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"receipt","label":"回执","kind":"one","options":[["none","未回"],["signed","签收"],["phone","电话确认"],["face_to_face","面访"],["asked","来询"],["applied","已申请"]],"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"receipt_at","label":"回执时间","kind":"date","showIf":{"field":"receipt","in":["signed","phone","face_to_face","asked","applied"]},"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"note","label":"说明","kind":"text","max":300,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+    ],
+  },
+  publicity: {
+    collection: "publicity",
+    label: "宣传与典型案例",
+    writers: ["harbour_staff","harbour_head","official"],
+    fields: [
+      {"name":"title","label":"标题","kind":"text","required":true,"max":200,"writers":["harbour_staff","harbour_head","official"]},
+      {"name":"kind","label":"类别","kind":"one","required":true,"options":[["media","媒体发布"],["case","典型案例"],["summary","经验总结"]],"writers":["harbour_staff","harbour_head","official"]},
+      {"name":"medium","label":"媒体或平台","kind":"text","max":80,"showIf":{"field":"kind","in":["media"]},"writers":["harbour_staff","harbour_head","official"]},
+      {"name":"link","label":"链接","kind":"text","max":300,"writers":["harbour_staff","harbour_head","official"]},
+      {"name":"text","label":"内容摘要","kind":"text","max":5000,"writers":["harbour_staff","harbour_head","official"]},
+      {"name":"published_on","label":"发布日期","kind":"date","writers":["harbour_staff","harbour_head","official"]},
+      {"name":"harbour","label":"有关港湾","kind":"relation","to":"harbours","fixed":true,"fill":"harbour","writers":["harbour_staff","harbour_head","official"]},
+      {"name":"area","label":"有关镇街、园区","kind":"relation","to":"areas","writers":["harbour_staff","harbour_head","official"]},
+    ],
+  },
+  rectifications: {
+    collection: "rectifications",
+    label: "整改",
+    writers: ["official","street_official"],
+    fields: [
+      {"name":"harbour","label":"整改港湾","kind":"relation","required":true,"to":"harbours","fixed":true,"writers":["official","street_official"]},
+      {"name":"inspection","label":"由哪次检查提出","kind":"relation","to":"inspections","fixed":true,"writers":["official","street_official"]},
+      {"name":"feedback","label":"由哪件投诉提出","kind":"relation","to":"feedback","fixed":true,"writers":["official","street_official"]},
+      {"name":"item","label":"检查项目","kind":"text","max":40,"fixed":true,"writers":["official","street_official"]},
+      {"name":"demand","label":"整改要求","kind":"text","required":true,"max":500,"writers":["official","street_official"]},
+      {"name":"due","label":"整改期限","kind":"date","required":true,"writers":["official","street_official"]},
+      {"name":"done_on","label":"完成日期","kind":"date","writers":["harbour_staff","harbour_head"]},
+      {"name":"done_note","label":"整改情况","kind":"text","max":500,"writers":["harbour_staff","harbour_head"]},
+      {"name":"recheck_result","label":"复查结果","kind":"one","options":[["pending","待复查"],["passed","通过"],["failed","未通过"]],"writers":["official","street_official"]},
+      {"name":"rechecked_on","label":"复查日期","kind":"date","showIf":{"field":"recheck_result","in":["passed","failed"]},"writers":["official","street_official"]},
+      {"name":"recheck_note","label":"复查说明","kind":"text","max":300,"writers":["official","street_official"]},
+      {"name":"photo_count","label":"照片张数","help":"由应用填写","kind":"number","whole":true,"min":0,"max":99,"writers":["harbour_staff","harbour_head","official","street_official"]},
+    ],
+  },
+  referral_batches: {
+    collection: "referral_batches",
+    label: "推送名单",
+    writers: ["department","official"],
+    fields: [
+      {"name":"title","label":"名单名称","kind":"text","required":true,"max":120,"writers":["department","official"]},
+      {"name":"agency","label":"推送部门","kind":"relation","required":true,"to":"agencies","fixed":true,"fill":"agency","writers":["department","official"]},
+      {"name":"due","label":"应送达日期","kind":"date","writers":["official"]},
+      {"name":"file","label":"原始名单","kind":"file","writers":["department","official"],"attachment":true},
+      {"name":"status","label":"状态","kind":"one","required":true,"options":[["expected","应送未送"],["uploaded","已上传"],["checked","已核对"],["returned","已退回"],["dispatched","已分发"]],"writers":["department","official"]},
+      {"name":"return_reason","label":"退回原因","kind":"text","max":500,"showIf":{"field":"status","in":["returned"]},"writers":["official"]},
+      {"name":"note","label":"说明","kind":"text","max":500,"writers":["department","official"]},
+    ],
+  },
+  referrals: {
+    collection: "referrals",
+    label: "推送企业",
+    writers: ["department","official"],
+    fields: [
+      {"name":"batch","label":"推送名单","kind":"relation","required":true,"to":"referral_batches","fixed":true,"writers":["department","official"]},
+      {"name":"enterprise","label":"市场主体","kind":"relation","to":"enterprises","writers":["department","official"]},
+      {"name":"enterprise_name","label":"名单上的名称","kind":"text","max":120,"writers":["department","official"]},
+      {"name":"enterprise_phone","label":"联系电话","kind":"text","max":20,"writers":["department","official"]},
+      {"name":"bank","label":"分发银行","kind":"relation","to":"banks","writers":["official"]},
+      {"name":"why","label":"推送理由","kind":"many","options":[["prospect","发展前景好"],["credit_need","信贷需求强"],["good_record","信用记录好"],["green","绿色"]],"writers":["department","official"]},
+      {"name":"wanted","label":"需求金额（元）","kind":"number","whole":true,"min":0,"max":10000000000,"writers":["department","official"]},
+      {"name":"contacted_at","label":"首次联系时间","kind":"date","writers":["bank","harbour_staff","harbour_head"]},
+      {"name":"answer","label":"答复","kind":"one","options":[["none","未答复"],["intends","拟支持"],["granted","已授信"],["disbursed","已放款"],["ineligible","不符合条件"],["no_need","企业无需求"],["unreachable","联系不上"]],"writers":["bank","harbour_staff","harbour_head"]},
+      {"name":"answered_at","label":"答复时间","kind":"date","writers":["bank","harbour_staff","harbour_head"]},
+      {"name":"answer_note","label":"答复说明","kind":"text","max":500,"writers":["bank","harbour_staff","harbour_head"]},
+      {"name":"demand","label":"登记的融资需求","kind":"relation","to":"demands","writers":["bank","harbour_staff","harbour_head"]},
+    ],
+  },
+  relending_bases: {
+    collection: "relending_bases",
+    label: "再贷款示范基地",
+    writers: ["official"],
+    fields: [
+      {"name":"name","label":"名称","kind":"text","required":true,"max":80,"writers":["official"]},
+      {"name":"bank","label":"承办银行","kind":"relation","required":true,"to":"banks","fixed":true,"writers":["official"]},
+      {"name":"place","label":"地点","kind":"text","max":200,"writers":["official"]},
+      {"name":"opened_on","label":"设立日期","kind":"date","required":true,"writers":["official"]},
+      {"name":"closed_on","label":"撤销日期","kind":"date","writers":["official"]},
+      {"name":"note","label":"说明","kind":"text","max":500,"writers":["official"]},
+    ],
+  },
+  reviews: {
+    collection: "reviews",
+    label: "听取报告与评分",
+    writers: ["official","harbour_head"],
+    fields: [
+      {"name":"harbour","label":"被评港湾","kind":"relation","required":true,"to":"harbours","fixed":true,"fill":"harbour","writers":["official","harbour_head"]},
+      {"name":"period","label":"期间","help":"如 2026Q4","kind":"text","required":true,"max":7,"fixed":true,"writers":["official","harbour_head"]},
+      {"name":"kind","label":"类别","kind":"one","required":true,"options":[["score","评分"],["incentive","政策倾斜"],["appeal","申诉"]],"fixed":true,"writers":["official","harbour_head"]},
+      {"name":"item","label":"考核项目","kind":"text","max":40,"writers":["official","harbour_head"]},
+      {"name":"agency","label":"评分单位","kind":"relation","to":"agencies","fixed":true,"fill":"agency","writers":["official"]},
+      {"name":"scorer","label":"评分人","kind":"relation","to":"users","fixed":true,"fill":"self","writers":["official","harbour_head"]},
+      {"name":"score","label":"得分","kind":"number","min":0,"max":100,"showIf":{"field":"kind","in":["score"]},"writers":["official"]},
+      {"name":"full","label":"满分","kind":"number","min":0,"max":100,"showIf":{"field":"kind","in":["score"]},"writers":["official"]},
+      {"name":"remark","label":"评语、倾斜内容或申诉理由","kind":"text","required":true,"max":1000,"writers":["official","harbour_head"]},
+      {"name":"reviewed_on","label":"日期","kind":"date","fill":"now","writers":["official","harbour_head"]},
+      {"name":"cosigned_at","label":"镇街会签时间","kind":"date","writers":["street_official"]},
+      {"name":"appeal_result","label":"申诉结果","kind":"one","options":[["pending","受理中"],["upheld","维持"],["changed","改分"]],"showIf":{"field":"kind","in":["appeal"]},"writers":["official"]},
+      {"name":"appeal_answer","label":"申诉答复","kind":"text","max":500,"showIf":{"field":"kind","in":["appeal"]},"writers":["official"]},
+      {"name":"status","label":"状态","kind":"one","required":true,"options":[["draft","草稿"],["submitted","已提交"],["published","已公布"]],"writers":["official","harbour_head"]},
+    ],
+  },
+  risk_leads: {
+    collection: "risk_leads",
+    label: "非法金融活动线索",
+    writers: ["grid_worker","harbour_staff","harbour_head","liaison","bank"],
+    fields: [
+      {"name":"kind","label":"类别","kind":"one","required":true,"options":[["illegal_fundraising","非法集资"],["campus_loan","校园贷"],["trap_loan","套路贷"],["usury","高利贷"],["account_trading","出租出借买卖账户"],["gambling_fraud","涉赌涉诈账户"],["other","其他"]],"writers":["grid_worker","harbour_staff","harbour_head","liaison","bank"]},
+      {"name":"place","label":"发生地点","kind":"text","max":200,"writers":["grid_worker","harbour_staff","harbour_head","liaison","bank"]},
+      {"name":"area","label":"所在镇街","kind":"relation","to":"areas","writers":["grid_worker","harbour_staff","harbour_head","liaison","bank"]},
+      {"name":"grid","label":"所在网格","kind":"relation","to":"grids","writers":["grid_worker","harbour_staff","harbour_head","liaison","bank"]},
+      {"name":"text","label":"线索内容","help":"只有你本人和主管部门能看到","kind":"text","required":true,"max":2000,"writers":["grid_worker","harbour_staff","harbour_head","liaison","bank"]},
+      {"name":"discovered_at","label":"发现时间","kind":"date","required":true,"fixed":true,"fill":"now","writers":["grid_worker","harbour_staff","harbour_head","liaison","bank"]},
+      {"name":"reporter","label":"报告人","kind":"relation","required":true,"to":"users","fixed":true,"fill":"self","writers":["grid_worker","harbour_staff","harbour_head","liaison","bank"]},
+      {"name":"handed_at","label":"移送时间","kind":"date","writers":["official"]},
+      {"name":"handed_to","label":"移送部门","kind":"relation","to":"agencies","writers":["official"]},
+      {"name":"passed_to","label":"再移送部门","kind":"relation","to":"agencies","writers":["official"]},
+      {"name":"passed_at","label":"再移送时间","kind":"date","writers":["official"]},
+      {"name":"result","label":"核查结果","kind":"one","options":[["valid","有效"],["void","无效"],["duplicate","重复"]],"writers":["official"]},
+      {"name":"result_note","label":"核查说明","kind":"text","max":500,"writers":["official"]},
+      {"name":"photo_count","label":"照片张数","help":"由应用填写","kind":"number","whole":true,"min":0,"max":99,"writers":["grid_worker","harbour_staff","harbour_head","liaison","bank"]},
+    ],
+  },
+  services: {
+    collection: "services",
+    label: "综合服务",
+    writers: ["harbour_staff","harbour_head"],
+    fields: [
+      {"name":"kind","label":"服务类别","kind":"one","required":true,"options":[["credit_report_query","征信查询"],["policy_reading","政策解读"],["consultation","业务咨询"],["demand_matching","融资需求对接"],["account_opening","企业开户"],["enterprise_file","信息档案建立"],["special_group","特殊群体融资服务"],["other","其他"]],"writers":["harbour_staff","harbour_head"]},
+      {"name":"harbour","label":"金融服务港湾","kind":"relation","required":true,"to":"harbours","fixed":true,"fill":"harbour","writers":["harbour_staff","harbour_head"]},
+      {"name":"enterprise","label":"市场主体","kind":"relation","to":"enterprises","writers":["harbour_staff","harbour_head"]},
+      {"name":"person","label":"办事人","help":"没有市场主体的个人填写","kind":"text","max":40,"writers":["harbour_staff","harbour_head"]},
+      {"name":"person_phone","label":"办事人电话","kind":"text","max":20,"writers":["harbour_staff","harbour_head"]},
+      {"name":"special_group","label":"特殊群体","kind":"one","options":[["unemployed","城镇登记失业人员"],["disabled","残疾人"],["veteran","复员转业退役军人"],["graduate","高校毕业生"],["migrant_returnee","返乡创业农民工"],["online_merchant","网络商户"]],"writers":["harbour_staff","harbour_head"]},
+      {"name":"green_channel","label":"使用绿色通道","kind":"bool","writers":["harbour_staff","harbour_head"]},
+      {"name":"staff","label":"经办人","kind":"relation","required":true,"to":"users","fixed":true,"fill":"self","writers":["harbour_staff","harbour_head"]},
+      {"name":"first_responder","label":"首问负责人","kind":"relation","required":true,"to":"users","fixed":true,"fill":"self","writers":["harbour_staff","harbour_head"]},
+      {"name":"demand","label":"登记的融资需求","kind":"relation","to":"demands","showIf":{"field":"kind","in":["demand_matching"]},"writers":["harbour_staff","harbour_head"]},
+      {"name":"accepted_at","label":"受理时间","kind":"date","required":true,"fixed":true,"fill":"now","writers":["harbour_staff","harbour_head"]},
+      {"name":"completed_at","label":"办结时间","kind":"date","writers":["harbour_staff","harbour_head"]},
+      {"name":"result","label":"办理结果","kind":"text","max":500,"writers":["harbour_staff","harbour_head"]},
+      {"name":"photo_count","label":"照片张数","help":"由应用填写","kind":"number","whole":true,"min":0,"max":99,"writers":["harbour_staff","harbour_head"]},
+    ],
+  },
+  tasks: {
+    collection: "tasks",
+    label: "任务分解",
+    writers: ["official"],
+    fields: [
+      {"name":"title","label":"工作任务","kind":"text","required":true,"max":200,"writers":["official"]},
+      {"name":"clause","label":"依据条款","kind":"text","max":40,"writers":["official"]},
+      {"name":"goal","label":"阶段目标","kind":"text","max":500,"writers":["official"]},
+      {"name":"leads","label":"牵头单位","kind":"relations","max":10,"to":"agencies","writers":["official"]},
+      {"name":"responsible","label":"责任单位","kind":"relations","max":40,"to":"agencies","writers":["official"]},
+      {"name":"due","label":"完成期限","kind":"date","writers":["official"]},
+      {"name":"progress","label":"进度（%）","kind":"number","whole":true,"min":0,"max":100,"writers":["official"]},
+      {"name":"status","label":"状态","kind":"one","required":true,"options":[["open","未开始"],["running","进行中"],["done","已完成"],["postponed","已延期"]],"writers":["official"]},
+      {"name":"done_on","label":"完成日期","kind":"date","showIf":{"field":"status","in":["done"]},"writers":["official"]},
+      {"name":"note","label":"进展说明","kind":"text","max":1000,"writers":["official"]},
     ],
   },
   visits: {
@@ -182,6 +548,22 @@ export const forms = {
       {"name":"photo_count","label":"照片张数","help":"由应用填写","kind":"number","whole":true,"min":0,"max":50,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
       {"name":"next_visit_on","label":"下次走访日期","kind":"date","writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
       {"name":"location_reason","label":"无定位或距离过远的原因","kind":"text","max":200,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+    ],
+  },
+  window_packs: {
+    collection: "window_packs",
+    label: "窗口资料包",
+    writers: ["grid_worker","harbour_staff","harbour_head","liaison"],
+    fields: [
+      {"name":"unit","label":"窗口所在单位","kind":"text","required":true,"max":80,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"kind","label":"窗口类别","kind":"one","required":true,"options":[["street","街道"],["market_regulation","市场监管"],["tax","税务"],["social_security","社保"],["other","其他"]],"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"place","label":"窗口位置","kind":"text","max":200,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"grid","label":"所在网格","kind":"relation","to":"grids","fixed":true,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"harbour","label":"供应资料的港湾","kind":"relation","to":"harbours","fixed":true,"fill":"harbour","writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"stocked_at","label":"摆放时间","help":"摆放后拍照","kind":"date","writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"quantity","label":"摆放份数","kind":"number","whole":true,"min":0,"max":100000,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"photo_count","label":"照片张数","help":"由应用填写","kind":"number","whole":true,"min":0,"max":99,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
+      {"name":"note","label":"说明","kind":"text","max":500,"writers":["grid_worker","harbour_staff","harbour_head","liaison"]},
     ],
   },
 } satisfies Record<string, Form>
@@ -422,23 +804,7 @@ export interface Demand {
   device: string
   skew: number
   renewed_loan: string
-}
-
-/** photos */
-export interface Photo {
-  id: string
-  collection: string
-  record: string
-  file: string
-  sha256: string
-  bytes: number
-  taken_at: string
-  location: { lon: number; lat: number }
-  captured_at: string
-  captured_offset: number
-  synced_at: string
-  device: string
-  skew: number
+  referral: string
 }
 
 /** demand_matches */
@@ -517,6 +883,518 @@ export interface Loan {
   synced_at: string
   device: string
   skew: number
+}
+
+/** agencies */
+export interface Agency {
+  id: string
+  code: string
+  name: string
+  short_name: string
+  kind: 'central_bank' | 'financial_office' | 'regulator' | 'department' | 'court' | 'police' | 'market_regulation' | 'tax' | 'social_security' | 'street' | 'other' | ''
+  from: string
+  until: string
+}
+
+/** inspection_items */
+export interface InspectionItem {
+  id: string
+  code: string
+  name: string
+  category: 'twelve_ones' | 'space' | 'green_channel' | 'first_responder' | ''
+  requirement: string
+  clause: string
+  points: number
+  where_possible: boolean
+  position: number
+  from: string
+  until: string
+}
+
+/** tasks */
+export interface Task {
+  id: string
+  title: string
+  clause: string
+  goal: string
+  leads: string[]
+  responsible: string[]
+  due: string
+  progress: number
+  status: 'open' | 'running' | 'done' | 'postponed' | ''
+  done_on: string
+  note: string
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** relending_bases */
+export interface RelendingBase {
+  id: string
+  bank: string
+  name: string
+  place: string
+  opened_on: string
+  closed_on: string
+  note: string
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** contacts */
+export interface Contact {
+  id: string
+  name: string
+  phone: string
+  unit: string
+  post: string
+  kind: 'street_staff' | 'community_staff' | 'grid_worker' | 'liaison' | 'lobby_manager' | 'volunteer' | 'tax_officer' | ''
+  harbour: string
+  area: string
+  agency: string
+  user: string
+  sign_language: boolean
+  from: string
+  until: string
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** pairings */
+export interface Pairing {
+  id: string
+  harbour: string
+  area: string
+  harbour_liaison: string
+  harbour_liaison_phone: string
+  harbour_liaison_unit: string
+  harbour_liaison_address: string
+  area_liaison: string
+  area_liaison_phone: string
+  area_liaison_unit: string
+  area_liaison_address: string
+  plates: number
+  plate_places: string
+  plates_on: string
+  photo_count: number
+  verified_on: string
+  party_pact_on: string
+  from: string
+  until: string
+  note: string
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** window_packs */
+export interface WindowPack {
+  id: string
+  unit: string
+  kind: 'street' | 'market_regulation' | 'tax' | 'social_security' | 'other' | ''
+  place: string
+  grid: string
+  harbour: string
+  stocked_at: string
+  quantity: number
+  photo_count: number
+  note: string
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** duty_rosters */
+export interface DutyRoster {
+  id: string
+  harbour: string
+  user: string
+  staff_name: string
+  day: string
+  half: 'am' | 'pm' | ''
+  checked_in_at: string
+  location: { lon: number; lat: number }
+  spot_check: 'none' | 'pass' | 'fail' | ''
+  spot_checked_at: string
+  spot_checked_by: string
+  photo_count: number
+  note: string
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** services */
+export interface Service {
+  id: string
+  kind: 'credit_report_query' | 'policy_reading' | 'consultation' | 'demand_matching' | 'account_opening' | 'enterprise_file' | 'special_group' | 'other' | ''
+  harbour: string
+  enterprise: string
+  person: string
+  person_phone: string
+  special_group: 'unemployed' | 'disabled' | 'veteran' | 'graduate' | 'migrant_returnee' | 'online_merchant' | ''
+  green_channel: boolean
+  staff: string
+  first_responder: string
+  demand: string
+  accepted_at: string
+  due: string
+  completed_at: string
+  result: string
+  status: 'open' | 'done' | ''
+  photo_count: number
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** cultivations */
+export interface Cultivation {
+  id: string
+  enterprise: string
+  harbour: string
+  missing: ('no_tax_record' | 'no_credit_record' | 'bad_credit' | 'no_collateral' | 'short_history' | 'poor_books' | 'other')[]
+  plan: string
+  tutor: string
+  steps: string
+  next_step_on: string
+  started_on: string
+  status: 'active' | 'graduated' | 'dropped' | ''
+  ended_on: string
+  drop_reason: string
+  demand_from: string
+  demand_to: string
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** policy_pushes */
+export interface PolicyPushe {
+  id: string
+  policy: string
+  enterprise: string
+  channel: 'visit' | 'phone' | 'wechat' | 'sms' | 'meeting' | 'counter' | 'letter' | ''
+  by: string
+  harbour: string
+  visit: string
+  at: string
+  receipt: 'none' | 'signed' | 'phone' | 'face_to_face' | 'asked' | 'applied' | ''
+  receipt_at: string
+  note: string
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** credit_lines */
+export interface CreditLine {
+  id: string
+  enterprise: string
+  bank: string
+  harbour: string
+  authorised_on: string
+  amount: number
+  used: number
+  valid_until: string
+  product: string
+  first_loan: boolean
+  note: string
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** referral_batches */
+export interface ReferralBatch {
+  id: string
+  title: string
+  agency: string
+  due: string
+  delivered_at: string
+  file: string
+  status: 'expected' | 'uploaded' | 'checked' | 'returned' | 'dispatched' | ''
+  return_reason: string
+  checked_at: string
+  checked_by: string
+  dispatched_at: string
+  dispatched_by: string
+  note: string
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** referrals */
+export interface Referral {
+  id: string
+  batch: string
+  enterprise: string
+  enterprise_name: string
+  enterprise_phone: string
+  bank: string
+  batch_status: 'expected' | 'uploaded' | 'checked' | 'returned' | 'dispatched' | ''
+  why: ('prospect' | 'credit_need' | 'good_record' | 'green')[]
+  wanted: number
+  contacted_at: string
+  answer: 'none' | 'intends' | 'granted' | 'disbursed' | 'ineligible' | 'no_need' | 'unreachable' | ''
+  answered_at: string
+  answer_note: string
+  demand: string
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** activities */
+export interface Activity {
+  id: string
+  title: string
+  kind: 'matchmaking' | 'park' | 'community' | 'business_circle' | 'building' | 'salon' | 'training' | 'sale_fair' | 'anti_fraud' | 'party_building' | 'other' | ''
+  status: 'planned' | 'held' | 'cancelled' | ''
+  cancel_approved: boolean
+  cancel_reason: string
+  topics: ('credit' | 'credit_report' | 'fx_rmb' | 'aml' | 'consumer' | 'anti_fraud' | 'tax' | 'law' | 'succession' | 'loan_code' | 'startup_loan' | 'policy')[]
+  harbour: string
+  area: string
+  place: string
+  due: string
+  start: string
+  headcount: number
+  attendees: string[]
+  enterprises: string[]
+  partners: string
+  volunteers: number
+  minutes: string
+  organiser: string
+  photo_count: number
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** feedback */
+export interface Feedback {
+  id: string
+  number: string
+  enterprise: string
+  anonymous: boolean
+  channel: 'box' | 'phone' | 'window' | 'visit' | 'online' | ''
+  kind: 'difficulty' | 'complaint' | 'consumer_rights' | 'suggestion' | ''
+  category: 'access' | 'cost' | 'paperwork' | 'slow_approval' | 'credit_record' | 'collateral' | 'account' | 'attitude' | 'deflection' | 'charges' | 'policy_unclear' | 'other' | ''
+  text: string
+  contact: string
+  harbour: string
+  reporter: string
+  against: string
+  owner: string
+  agency: string
+  bank: string
+  routed_at: string
+  reported_at: string
+  due: string
+  answer: string
+  answered_at: string
+  delivered_at: string
+  closed_at: string
+  status: 'open' | 'answered' | 'closed' | ''
+  finding: 'pending' | 'upheld' | 'not_upheld' | ''
+  finding_at: string
+  finding_by: string
+  finding_note: string
+  satisfaction_asked_at: string
+  satisfaction: 'very_satisfied' | 'satisfied' | 'neutral' | 'dissatisfied' | ''
+  photo_count: number
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** risk_leads */
+export interface RiskLead {
+  id: string
+  kind: 'illegal_fundraising' | 'campus_loan' | 'trap_loan' | 'usury' | 'account_trading' | 'gambling_fraud' | 'other' | ''
+  place: string
+  area: string
+  grid: string
+  harbour: string
+  text: string
+  discovered_at: string
+  reported_at: string
+  reporter: string
+  handed_at: string
+  handed_to: string
+  passed_to: string
+  passed_at: string
+  result: 'valid' | 'void' | 'duplicate' | ''
+  result_note: string
+  photo_count: number
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** inspections */
+export interface Inspection {
+  id: string
+  number: string
+  harbour: string
+  kind: 'self' | 'patrol' | 'joint' | ''
+  status: 'planned' | 'done' | ''
+  due: string
+  inspector: string
+  inspectors: string
+  at: string
+  items: unknown
+  twelve_ones: number
+  score: number
+  note: string
+  photo_count: number
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** rectifications */
+export interface Rectification {
+  id: string
+  harbour: string
+  inspection: string
+  feedback: string
+  item: string
+  demand: string
+  due: string
+  done_on: string
+  done_note: string
+  recheck_result: 'pending' | 'passed' | 'failed' | ''
+  rechecked_on: string
+  rechecked_by: string
+  recheck_note: string
+  photo_count: number
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** publicity */
+export interface Publicity {
+  id: string
+  title: string
+  kind: 'media' | 'case' | 'summary' | ''
+  medium: string
+  link: string
+  text: string
+  file: string
+  published_on: string
+  harbour: string
+  area: string
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** equity_cases */
+export interface EquityCase {
+  id: string
+  enterprise_name: string
+  enterprise: string
+  kind: 'fund' | 'listing' | ''
+  stage: 'nurture' | 'tutoring' | 'filing' | 'listed' | 'ended' | ''
+  fund: string
+  amount: number
+  support_amount: number
+  agency: string
+  started_on: string
+  stage_on: string
+  note: string
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** reviews */
+export interface Review {
+  id: string
+  harbour: string
+  period: string
+  scheme: string
+  kind: 'score' | 'incentive' | 'appeal' | ''
+  item: string
+  agency: string
+  scorer: string
+  score: number
+  full: number
+  remark: string
+  reviewed_on: string
+  cosigned_by: string
+  cosigned_at: string
+  appeal_result: 'pending' | 'upheld' | 'changed' | ''
+  appeal_answer: string
+  status: 'draft' | 'submitted' | 'published' | ''
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+}
+
+/** photos */
+export interface Photo {
+  id: string
+  collection: string
+  record: string
+  file: string
+  sha256: string
+  bytes: number
+  taken_at: string
+  location: { lon: number; lat: number }
+  captured_at: string
+  captured_offset: number
+  synced_at: string
+  device: string
+  skew: number
+  item: string
 }
 
 /** sync_rejections */
