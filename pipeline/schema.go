@@ -36,9 +36,6 @@ type rawCollection struct {
 var extracted = []string{
 	"areas", "grids", "assignments", "banks", "harbours", "parameters", "holidays", "users", "devices",
 	"enterprises", "visits", "photos", "demands", "demand_matches", "demand_events", "loans", "scope_history",
-	"agencies", "policies", "products", "contacts", "pairings", "window_packs", "duty_rosters", "services", "cultivations", "credit_lines", "policy_pushes",
-	"feedback", "risk_leads", "referral_batches", "referrals", "activities", "inspection_items", "inspections", "rectifications", "publicity",
-	"tasks", "relending_bases", "equity_cases", "reviews", "indicator_targets", "assessment_schemes",
 }
 
 // kept names the only fields of a collection of persons or their things that a figure needs; all others stay out.

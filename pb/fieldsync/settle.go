@@ -79,7 +79,7 @@ func (a *applier) settle(m Mutation, raw json.RawMessage) (Result, error) {
 		return result, err
 	}
 	if m.Replaces != "" {
-		err = a.markReplaced(m)
+		result.passed, err = a.markReplaced(m)
 	}
 	return result, err
 }
