@@ -143,7 +143,12 @@ func logUse(app core.App, clock hooks.Clock, c *cobra.Command, action, collectio
 			return err
 		}
 		target := cmd.CommandPath()
-		if len(args) > 0 {
+		if template, _ := cmd.Flags().GetString("template"); template != "" {
+			if cmd.Name() != "answers" {
+				return err // an empty workbook: nobody's data
+			}
+			action, target = "export", target+" "+filepath.Base(template)
+		} else if len(args) > 0 {
 			target += " " + filepath.Base(args[0])
 		}
 		// A superuser is made before the first start has made the tables: that line is missing, and no other.
