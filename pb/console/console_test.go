@@ -76,7 +76,7 @@ func TestEveryFieldOfTheConsoleIsExplainedInChinese(t *testing.T) {
 }
 
 func TestARelationShowsANameAndNotAnId(t *testing.T) {
-	collections, err := openApp(t).FindAllCollections()
+	collections, err := fresh.App(t).FindAllCollections()
 	if err != nil {
 		t.Fatal(err)
 	}
