@@ -19,7 +19,7 @@ const maxUpload = 20 << 20
 // Bind adds the imports of the desks:
 //
 //	POST /api/imports/referrals[?batch=ID][&dry=1]  role department: its list, multipart file → Answer
-//	GET  /api/imports/answers.xlsx                  role bank: what it has to answer
+//	GET  /api/imports/answers.xlsx                  role bank, with the right to export: what it has to answer
 //	POST /api/imports/answers[?dry=1]               role bank: that workbook, filled in → Answer
 //
 // A file that cannot be taken at all is answered with {code, message} and, where rows were read, the Answer under data.report.
@@ -120,6 +120,10 @@ func (d *desks) take(e *core.RequestEvent, do func(r io.Reader, name string) (Re
 		e.App.Logger().Error("import failed", "path", e.Request.URL.Path, "error", err)
 		return e.JSON(http.StatusInternalServerError, hooks.Err("internal"))
 	}
+	if !report.DryRun {
+		// In the background: the import itself has been done and cannot be refused any more.
+		hooks.LogSoon(e.App, hooks.Entry{At: d.now(), Action: "import", Collection: "referrals", Target: header.Filename, Rows: report.New + report.Changed}.From(e, e.Auth))
+	}
 	return e.JSON(http.StatusOK, answer)
 }
 
@@ -146,6 +150,9 @@ func (r *Report) answer() (*Answer, error) {
 }
 
 func (d *desks) workbook(e *core.RequestEvent) error {
+	if !hooks.MayExport(e.Auth) {
+		return e.JSON(http.StatusForbidden, hooks.Err("export_not_allowed"))
+	}
 	f, err := AnswerWorkbook(e.App, e.Auth.GetString("bank"))
 	if err != nil {
 		return err
@@ -153,6 +160,10 @@ func (d *desks) workbook(e *core.RequestEvent) error {
 	defer f.Close()
 	var b bytes.Buffer
 	if err := f.Write(&b); err != nil {
+		return err
+	}
+	// An export that cannot be logged does not happen.
+	if err := hooks.Log(e.App, hooks.Entry{At: d.now(), Action: "export", Collection: "referrals", Target: "answers.xlsx"}.From(e, e.Auth)); err != nil {
 		return err
 	}
 	e.Response.Header().Set("Content-Disposition", `attachment; filename="answers.xlsx"`)
