@@ -1376,6 +1376,7 @@ export interface Review {
   synced_at: string
   device: string
   skew: number
+  published_at: string
 }
 
 /** photos */
