@@ -150,6 +150,7 @@ func bind(app core.App, clock hooks.Clock) {
 	hooks.Bind(app, clock)
 	fieldsync.Bind(app, clock)
 	reports.BindPortal(app, clock)
+	registry.Bind(app, clock)
 	console.Bind(app)
 	fieldapp.Bind(app, clock)
 }

@@ -62,6 +62,7 @@ var rawSchema = []rawCollection{
 		{"day", kindText},
 		{"kind", kindText},
 		{"name", kindText},
+		{"source_doc", kindText},
 	}},
 	{Name: "users", Columns: []rawColumn{
 		{"id", kindText},
@@ -103,6 +104,8 @@ var rawSchema = []rawCollection{
 		{"synced_at", kindTime},
 		{"device", kindText},
 		{"suspected_duplicate_of", kindText},
+		{"merged_into", kindText},
+		{"uscc_unverified", kindBool},
 	}},
 	{Name: "visits", Columns: []rawColumn{
 		{"id", kindText},

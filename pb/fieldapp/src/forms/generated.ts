@@ -637,6 +637,7 @@ export interface Holiday {
   day: string
   kind: 'holiday' | 'workday' | ''
   name: string
+  source_doc: string
 }
 
 /** policies */
@@ -726,6 +727,8 @@ export interface Enterprise {
   device: string
   skew: number
   suspected_duplicate_of: string
+  merged_into: string
+  uscc_unverified: boolean
 }
 
 /** visits */
