@@ -92,7 +92,7 @@ func TestASpotCheckIsTheHeadsOrAnOfficialsAndNobodysOfHimself(t *testing.T) {
 	if corrected.GetString("spot_checked_by") != "" || !corrected.GetDateTime("spot_checked_at").IsZero() {
 		t.Error(corrected.PublicExport())
 	}
-	if !shareScope(o.official, slot) || shareScope(o.farHead, slot) {
+	if !o.sees(o.official, slot) || o.sees(o.farHead, slot) {
 		t.Error("the roster is the harbour's and those who steer")
 	}
 }

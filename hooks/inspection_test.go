@@ -221,18 +221,13 @@ func TestAHarbourMendsAndThoseWhoSteerRecheck(t *testing.T) {
 		t.Error(passed.PublicExport())
 	}
 	o.refused(o.change(o.head, r, row{"done_on": day("2026-11-24")}), "done_on", "recheck_passed")
-	if !shareScope(o.streetOfficial, r) || shareScope(o.user("street_official", "别的街道", row{"street": o.farStreet.Id}), r) || shareScope(o.farHead, r) {
+	if !o.sees(o.streetOfficial, r) || o.sees(o.user("street_official", "别的街道", row{"street": o.farStreet.Id}), r) || o.sees(o.farHead, r) {
 		t.Error("a street rechecks what stands in the street; another harbour never sees it")
 	}
 	_, err := o.as(o.official, "rectifications", row{"harbour": o.far.Id, "inspection": inspection.Id, "demand": "换牌", "due": day("2026-12-01")})
 	o.refused(err, "harbour", "harbour_of_other_inspection")
 	_, err = o.as(o.head, "rectifications", row{"harbour": o.harbour.Id, "demand": "自己要求", "due": day("2026-12-01")})
 	o.refused(err, "recheck_result", "role_not_allowed")
-}
-
-func shareScope(user, r *core.Record) bool {
-	mine := UserScopes(user)
-	return slices.ContainsFunc(RecordScopes(r), func(s string) bool { return slices.Contains(mine, s) })
 }
 
 func TestARectificationFromTheSameInspectionBearsTheSameId(t *testing.T) {

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -62,7 +63,7 @@ func with(base row, more row) row {
 
 func (o *office) user(role, name string, more row) *core.Record {
 	o.Helper()
-	return o.save("users", with(row{"email": fmt.Sprintf("u%d@test.test", len(name)*100+len(role)), "password": "harbour-2026", "name": name, "role": role}, more))
+	return o.save("users", with(row{"email": fmt.Sprintf("%x@test.test", name), "password": "harbour-2026", "name": name, "role": role}, more))
 }
 
 // as saves a new record on somebody's behalf; nil is the console.
@@ -168,6 +169,17 @@ func (o *office) tryAll(collection string, base row, attempts []attempt) {
 			}
 		})
 	}
+}
+
+// sees tells whether a record reaches somebody. On the server triggers keep the scopes of changed records; here we do.
+func (o *office) sees(user, of *core.Record) bool {
+	o.Helper()
+	r := o.fresh(of)
+	if err := SetScopes(o.app, r); err != nil {
+		o.Fatal(err)
+	}
+	mine := UserScopes(user)
+	return slices.ContainsFunc(RecordScopes(r), func(s string) bool { return slices.Contains(mine, s) })
 }
 
 // day is 00:00 in Shanghai of a day, as it is stored.
