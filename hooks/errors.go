@@ -68,6 +68,10 @@ var catalogue = map[string]string{
 	"password_length": "新密码至少 8 位，最多 70 个字节",
 	"wrong_password":  "原密码不正确",
 	"password_same":   "新密码不能与原密码相同",
+	// access and its log
+	"closed_in_production": "正式运行时不能这样操作：表结构只由程序升级改变，数据只按规则改变",
+	"export_not_allowed":   "你没有导出的权限，请联系区管理员开通“可导出”；页面仍可查看",
+	"log_kept":             "操作日志不能修改或删除",
 	// mutations
 	"bad_mutation":       "这条上报无法识别",
 	"mutation_reused":    "同一上报编号已用于其他内容",
