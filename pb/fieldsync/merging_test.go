@@ -262,7 +262,7 @@ func (d *district) everything() map[string][]string {
 	d.t.Helper()
 	var tables []string
 	if err := d.app.DB().NewQuery(`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT IN
-		('sync_feed', 'sync_ticks', 'sync_clock', 'scope_history', 'enterprise_merges')`).Column(&tables); err != nil {
+		('sync_feed', 'sync_ticks', 'sync_clock', 'scope_history', 'enterprise_merges', 'read_log')`).Column(&tables); err != nil {
 		d.t.Fatal(err)
 	}
 	out := map[string][]string{}
