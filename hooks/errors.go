@@ -132,6 +132,68 @@ var catalogue = map[string]string{
 	"evidence_lowered":           "证据等级只升不降",
 	"date_in_future":             "日期不能晚于今天",
 	"checked_after_loan":         "首贷查询日期不能晚于放款日期",
+	"settled_before_loan":        "结清日期不能早于放款日期",
+	// demands, handed on
+	"void_only_duplicate":        "只有重复登记才能作废，请改用撤回或未成办结",
+	"handover_before_acceptance": "还没有首问负责人，请先受理",
+	"handover_to_self":           "接手人已是首问负责人",
+	"handover_not_yours":         "只能由首问负责人、港湾负责人或接手人本人办理交接",
+	"handover_elsewhere":         "接手人须是现在服务这条需求的港湾的当值人员或负责人",
+	"handover_superseded":        "首问负责人已换人，请重新办理交接",
+	"handover_confirmed":         "交接已确认，不能再改",
+	"referral_not_dispatched":    "名单尚未分发",
+	"referral_of_other":          "推送名单上的不是这个主体",
+	"loan_of_other_enterprise":   "要续的贷款不是这个主体的",
+	"demand_of_other_enterprise": "所选融资需求不是这个主体的",
+	"demand_is_void":             "所选融资需求已作废",
+	"referral_not_own":           "只能答复推送给本行的企业",
+	"line_not_own":               "只能登记本行的授信",
+	"demand_never_cultivated":    "请先把这条需求转入融资培育",
+	// services
+	"person_or_enterprise":   "请选择市场主体或填写办事人",
+	"time_in_future":         "时间不能晚于现在",
+	"completed_before_start": "办结时间早于受理时间",
+	"result_needed":          "办结须填写办理结果",
+	"special_group_needed":   "特殊群体服务请选择属于哪一类",
+	"demand_needed":          "请选择登记的融资需求",
+	"demand_not_here":        "只有融资需求对接的服务登记融资需求",
+	// feedback
+	"anonymous_named":        "匿名反映不能填写市场主体和联系人",
+	"reporter_unknown":       "请选择市场主体、填写联系人，或勾选匿名",
+	"owner_complained_of":    "承办人不能是被投诉人",
+	"owner_cannot_act":       "承办人须为港湾人员或主管部门人员",
+	"not_a_complaint":        "只有投诉和金融消费者权益事项需要核查",
+	"finding_stands":         "核查结论不能再改，请联系管理员",
+	"answer_needed":          "请先填写答复内容和答复时间",
+	"delivery_needed":        "答复送达本人后才能办结",
+	"ask_satisfaction_first": "请先填写询问满意度的时间",
+	"harbour_needed":         "请先指明受理港湾",
+	// risk leads
+	"lead_handed":          "线索已移送，内容不能再改",
+	"hand_to_office_first": "线索须先移送金融工作部门",
+	"hand_first":           "请先移送金融工作部门",
+	"pass_to_authority":    "再移送部门须为公安、法院或市场监管",
+	"agency_and_time":      "部门和时间须同时填写",
+	// lists of departments
+	"batch_closed":         "名单已交人行核对，不能再改；需要更正请联系人行退回",
+	"batch_not_dispatched": "名单尚未分发，不能答复",
+	"batch_dispatched":     "名单已分发，不能再改",
+	"batch_empty":          "名单里没有企业",
+	"rows_unmatched":       "这些行还没有对应到市场主体",
+	"rows_without_bank":    "这些行还没有指定银行",
+	"answer_time_needed":   "请填写答复时间",
+	// credit lines, cultivation, policies
+	"used_above_line":           "已用金额超过授信金额",
+	"product_of_other_bank":     "所选产品不是本行的",
+	"cultivation_active":        "这个主体已在培育中",
+	"cultivation_ended":         "培育已结束，不能恢复，请重新登记",
+	"receipt_time_needed":       "请填写回执时间",
+	"receipt_needed":            "请选择回执",
+	"policy_not_in_force":       "推送时这项政策不在有效期内",
+	"visit_of_other_enterprise": "所选走访不是这个主体的",
+	// key enterprises
+	"staff_not_of_harbour": "服务人员须为服务港湾或其主办行的人员",
+	"key_list_incomplete":  "列入日期和清单来源须同时填写",
 }
 
 // Err makes the error of a whole call from the catalogue.
@@ -157,6 +219,11 @@ func Message(code string) string {
 // Violation is a validation error for one field, in the form that PocketBase returns from its API.
 func Violation(field, code string) error {
 	return validation.Errors{field: validation.NewError(code, Message(code))}
+}
+
+// ViolationOf is a Violation that names what it is about among several.
+func ViolationOf(field, code, named string) error {
+	return validation.Errors{field: validation.NewError(code, Message(code)+"："+named).SetParams(map[string]any{"named": named})}
 }
 
 // PocketBase's own validation codes, in our words.
@@ -215,6 +282,9 @@ func FieldErrorsOf(err error) (out FieldErrors, ok bool) {
 		message := Message(code)
 		if max, has := coded.Params()["max"]; has && code == "too_long" {
 			message = fmt.Sprintf("内容过长，最多 %v 个字", max)
+		}
+		if named, has := coded.Params()["named"]; has {
+			message = fmt.Sprintf("%s：%v", message, named)
 		}
 		out[field] = FieldError{Code: code, Message: message}
 	}

@@ -24,6 +24,13 @@ func Bind(app core.App, now Clock) {
 	BindPhoto(app)
 	BindDemand(app, now)
 	BindLoan(app, now)
+	BindService(app, now)
+	BindFeedback(app, now)
+	BindRiskLead(app, now)
+	BindReferral(app, now)
+	BindCreditLine(app, now)
+	BindCultivation(app, now)
+	BindPolicyPush(app, now)
 }
 
 type actorKey struct{}
