@@ -114,10 +114,15 @@ func BindDemand(app core.App, now Clock) {
 // checkReferred holds a demand that comes from a department's list to its row there (§三(三)一).
 func checkReferred(app core.App, r *core.Record) error {
 	referral, err := app.FindRecordById("referrals", r.GetString("referral"))
-	switch {
-	case err != nil:
+	if err != nil {
 		return Violation("referral", "unknown_reference")
-	case referral.GetString("batch_status") != "dispatched":
+	}
+	batch, err := app.FindRecordById("referral_batches", referral.GetString("batch"))
+	if err != nil {
+		return err
+	}
+	switch {
+	case batch.GetString("status") != "dispatched":
 		return Violation("referral", "referral_not_dispatched")
 	case referral.GetString("enterprise") != r.GetString("enterprise"):
 		return Violation("referral", "referral_of_other")

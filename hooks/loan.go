@@ -216,7 +216,9 @@ func checkLoanChange(app core.App, r, actor *core.Record, now time.Time) error {
 	if actor != nil && actor.GetString("bank") != r.GetString("bank") {
 		return Violation("bank", "bank_not_own")
 	}
-	if r.GetString("demand") != "" && anyChanged(r, "demand", "bank", "amount", "disbursed_on", "matures_on", "settled_on") {
+	// A date of settlement only ever frees an amount; all else may take one.
+	longer := changed(r, "settled_on") && r.GetDateTime("settled_on").IsZero()
+	if r.GetString("demand") != "" && (longer || anyChanged(r, "demand", "bank", "amount", "disbursed_on", "matures_on")) {
 		match, err := approvalOf(app, r)
 		if err != nil {
 			return err
