@@ -218,6 +218,7 @@ func openPolicyDistrict(t *testing.T) *policyDistrict {
 	// Ledgers are the superusers'.
 	d.put("report_runs", "a run of the pipeline", m{"run_id": "2026-11-19-x", "date": "2026-11-19", "status": "published"}, noOne)
 	d.put("scope_history", "where somebody was before", m{"collection": "users", "record": w1, "field": "grid", "value": g1}, noOne)
+	d.put("enterprise_merges", "a judgement on a pair", m{"kept": e1, "merged": e2, "status": "different"}, noOne)
 	d.put("sync_audit", "a line of the trail", m{"at": day, "by": "root@example.com", "action": "drop"}, noOne)
 	d.put("read_log", "a line of the access log", m{"at": day, "actor": "root@example.com", "action": "read"}, noOne)
 	return d
