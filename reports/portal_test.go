@@ -16,11 +16,10 @@ import (
 	"time"
 
 	"gangwan/hooks"
-	_ "gangwan/pb_migrations"
+	"gangwan/pb_migrations/fresh"
 
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
-	_ "github.com/pocketbase/pocketbase/migrations"
 )
 
 const secret = "correct-horse"
@@ -36,10 +35,7 @@ type office struct {
 func openOffice(t *testing.T) *office {
 	t.Helper()
 	o := &office{T: t, now: time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC)}
-	o.app = core.NewBaseApp(core.BaseAppConfig{DataDir: t.TempDir()})
-	must(t, o.app.Bootstrap())
-	t.Cleanup(func() { _ = o.app.ResetBootstrapState() })
-	must(t, o.app.RunAllMigrations())
+	o.app = fresh.App(t)
 	BindPortal(o.app, func() time.Time { return o.now })
 	router, err := apis.NewRouter(o.app)
 	must(t, err)

@@ -5,30 +5,16 @@ import (
 	"testing"
 
 	"github.com/pocketbase/pocketbase/core"
-	_ "github.com/pocketbase/pocketbase/migrations"
 
-	_ "gangwan/pb_migrations"
+	"gangwan/pb_migrations/fresh"
 )
-
-func openApp(t *testing.T) core.App {
-	t.Helper()
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: t.TempDir()})
-	if err := app.Bootstrap(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = app.ResetBootstrapState() })
-	if err := app.RunAllMigrations(); err != nil {
-		t.Fatal(err)
-	}
-	return app
-}
 
 func TestEveryCollectionHasItsPlaceAndChineseNameInTheConsole(t *testing.T) {
 	script, err := files.ReadFile("main.js")
 	if err != nil {
 		t.Fatal(err)
 	}
-	collections, err := openApp(t).FindAllCollections()
+	collections, err := fresh.App(t).FindAllCollections()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +37,7 @@ func TestEveryCollectionHasItsPlaceAndChineseNameInTheConsole(t *testing.T) {
 }
 
 func TestEveryFieldOfTheConsoleIsExplainedInChinese(t *testing.T) {
-	collections, err := openApp(t).FindAllCollections()
+	collections, err := fresh.App(t).FindAllCollections()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +82,7 @@ func TestEveryFieldOfTheConsoleIsExplainedInChinese(t *testing.T) {
 
 // 2026-10-01 to 07 is a holiday, Saturday 10 October a working day (调休).
 func TestOverdueDemandsCountWorkingDaysByTheCalendar(t *testing.T) {
-	app := openApp(t)
+	app := fresh.App(t)
 	run := func(sql string) {
 		t.Helper()
 		if _, err := app.DB().NewQuery(sql).Execute(); err != nil {

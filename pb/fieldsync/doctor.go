@@ -186,9 +186,9 @@ func (e *examination) triggers() error {
 func first(names []string) string { return strings.Join(names[:min(shown, len(names))], "、") }
 
 func (e *examination) membership() error {
-	wrong := `COALESCE(NULLIF(scope_grids, ''), '[]') IS NOT ` + membership("users.id")
-	return e.rows("membership_differs", "网格员现在负责的网格（scope_grids）与网格分配不一致", `SELECT id FROM users WHERE `+wrong,
-		execute(`UPDATE users SET scope_grids = `+membership("users.id")+` WHERE `+wrong))
+	wrong := `(COALESCE(NULLIF(scope_grids, ''), '[]') IS NOT ` + membership("users.id") + ` OR COALESCE(NULLIF(scope_harbours, ''), '[]') IS NOT ` + near + `)`
+	return e.rows("membership_differs", "网格员现在负责的网格（scope_grids）或服务港湾（scope_harbours）与网格分配不一致", `SELECT id FROM users WHERE `+wrong,
+		execute(`UPDATE users SET scope_grids = `+membership("users.id")+` WHERE `+wrong, `UPDATE users SET scope_harbours = `+near+` WHERE `+wrong))
 }
 
 func (e *examination) scopes() error {

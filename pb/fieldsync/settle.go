@@ -78,7 +78,7 @@ func (a *applier) settle(m Mutation, raw json.RawMessage) (Result, error) {
 		return result, err
 	}
 	if m.Replaces != "" {
-		err = a.markReplaced(m)
+		result.passed, err = a.markReplaced(m)
 	}
 	return result, err
 }

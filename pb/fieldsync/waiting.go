@@ -65,9 +65,15 @@ func (a *applier) waitsBehind(m Mutation) (bool, error) {
 	return n != 0, err
 }
 
-// release applies what waited for a record that has just come, in the order it was received.
-func (a *applier) release(record string) error {
-	queue := []string{record}
+// release applies what waited for a record that has just come, in the order it was received. When it has not come, and only what
+// held up others on it is gone, those alone go on: for whatever names it nothing has changed, and what is judged before its record
+// is there could be refused for the rules of that hour.
+func (a *applier) release(record string, came bool) error {
+	type event struct {
+		record string
+		came   bool
+	}
+	queue := []event{{record, came}}
 	for len(queue) > 0 {
 		var rows []struct {
 			Position int64  `db:"position"`
@@ -78,8 +84,8 @@ func (a *applier) release(record string) error {
 			Skew     int64  `db:"skew_ms"`
 			Received string `db:"received_at"`
 		}
-		if err := a.tx.DB().NewQuery(`SELECT position, mutation, user, device, body, skew_ms, received_at FROM sync_deferred WHERE waits_for = {:id} ORDER BY position`).
-			Bind(dbx.Params{"id": queue[0]}).All(&rows); err != nil {
+		if err := a.tx.DB().NewQuery(`SELECT position, mutation, user, device, body, skew_ms, received_at FROM sync_deferred WHERE waits_for = {:id} AND ({:came} OR record = {:id}) ORDER BY position`).
+			Bind(dbx.Params{"id": queue[0].record, "came": queue[0].came}).All(&rows); err != nil {
 			return err
 		}
 		queue = queue[1:]
@@ -108,7 +114,7 @@ func (a *applier) release(record string) error {
 			if err := a.settleWaiting(m.ID, result, row.Body); err != nil {
 				return err
 			}
-			queue = append(queue, m.Record) // what waited behind it goes on
+			queue = append(queue, event{m.Record, m.Op == "create" && result.Status == Applied}) // what waited behind it goes on
 		}
 	}
 	return nil
@@ -246,7 +252,7 @@ func (a *applier) giveUp(id string) (Mutation, error) {
 	if err := a.settleWaiting(id, Result{ID: id, Status: Rejected, Errors: fields}, row.Body); err != nil || m.Op == "create" {
 		return m, err
 	}
-	return m, its.release(m.Record)
+	return m, its.release(m.Record, false)
 }
 
 // followMerged puts the survivor in the place of a merged record wherever values name one.

@@ -13,18 +13,17 @@ import (
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
-	_ "github.com/pocketbase/pocketbase/migrations"
 	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"gangwan/hooks"
-	_ "gangwan/pb_migrations"
+	"gangwan/pb_migrations/fresh"
 )
 
 var today = time.Date(2026, 11, 23, 9, 0, 0, 0, hooks.Shanghai)
 
 func clock() time.Time { return today }
 
-func newApp(t testing.TB) core.App { return openApp(t, t.TempDir()) }
+func newApp(t testing.TB) core.App { return openApp(t, fresh.Dir(t)) }
 
 func openApp(t testing.TB, dir string) core.App {
 	t.Helper()
@@ -33,9 +32,6 @@ func openApp(t testing.TB, dir string) core.App {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = app.ResetBootstrapState() })
-	if err := app.RunAllMigrations(); err != nil {
-		t.Fatal(err)
-	}
 	hooks.Bind(app, clock)
 	return app
 }
@@ -59,6 +55,9 @@ func newDistrict(t testing.TB) core.App {
 	t.Helper()
 	if _, err := os.Stat(districtDir + "/made/data.db"); err != nil {
 		making := districtDir + "/making"
+		if err := fresh.Fill(making); err != nil {
+			t.Fatal(err)
+		}
 		app := openApp(t, making)
 		if _, err := ImportAreas(app, WanzhouAreas(), Options{Now: clock}); err != nil {
 			t.Fatal(err)
