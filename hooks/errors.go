@@ -124,6 +124,17 @@ var catalogue = map[string]string{
 	"to_user_needed":        "请选择接手人",
 	"bank_not_own":          "只能办理本行的对接",
 	"bad_uscc":              "统一社会信用代码格式不对",
+	// one enterprise, one record
+	"merge_same":        "保留的和并入的是同一户，请选择两户不同的记录",
+	"merge_done":        "这一户已经并入别的主体，请先撤销那一次合并",
+	"merge_kept_gone":   "保留的一户自己已并入别的主体或标为重复，请选择合并后留下的那一户",
+	"merge_judged":      "这两户已判为两户不同；要改变判断，请先把那条记录改为“撤销”",
+	"merge_uscc":        "两户的统一社会信用代码不同，按规定是两户；确属同一户的，请在“说明”里写明依据",
+	"merge_kept_fields": "合并与判定的记录不能修改；如有误，请把决定改为“撤销”后另建一条",
+	"merge_undone":      "已撤销的记录不能再用，请另建一条",
+	"merge_undo_first":  "保留的一户后来又并入别的主体，请先撤销那一次合并",
+	"merge_not_deleted": "合并与判定的记录不能删除；如有误，请把决定改为“撤销”",
+	"merge_instead":     "请到“合并与判定”里合并或撤销，不能直接改这一项",
 	// loans
 	"approval_needed":            "本行对这条需求还没有审批通过，请先登记审批结果",
 	"amount_above_approval":      "合同金额超过批准金额",

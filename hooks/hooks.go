@@ -20,6 +20,7 @@ func Bind(app core.App, now Clock) {
 	BindForms(app)
 	BindGuesses(app, now)
 	BindEnterprise(app, now)
+	BindMerge(app, now)
 	BindVisit(app, now)
 	BindPhoto(app)
 	BindDemand(app, now)

@@ -49,7 +49,7 @@ var kept = map[string][]string{
 var dropped = map[string][]string{
 	"grids":            {"boundary"},
 	"harbours":         {"address", "service_phone", "complaint_phone", "loan_code", "sign_photo", "head"},
-	"enterprises":      {"address", "initials", "key_list_source"},
+	"enterprises":      {"address", "initials", "name_key", "key_list_source"},
 	"visits":           {"location_reason"},
 	"demands":          {"enterprise_name", "enterprise_contact", "enterprise_phone"},
 	"loans":            {"contract_no"},

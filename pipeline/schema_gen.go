@@ -103,6 +103,7 @@ var rawSchema = []rawCollection{
 		{"synced_at", kindTime},
 		{"device", kindText},
 		{"suspected_duplicate_of", kindText},
+		{"merged_into", kindText},
 	}},
 	{Name: "visits", Columns: []rawColumn{
 		{"id", kindText},

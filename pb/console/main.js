@@ -1,6 +1,6 @@
 // The console in the order of a working day, with Chinese names beside the collections' own.
 const groups = [
-  ["要办的事", { overdue_demands: "逾期需求", unassigned_enterprises: "待分配企业", unconfirmed_finds: "现场发现待确认", sync_rejections: "被退回的上报", sync_conflicts: "冲突", open_sync_issues: "待处理退回与冲突", silent_workers: "长期未上报网格员", backlog_devices: "积压设备", report_runs: "统计运行记录" }],
+  ["要办的事", { overdue_demands: "逾期需求", unassigned_enterprises: "待分配企业", unconfirmed_finds: "现场发现待确认", suspected_duplicates: "疑似重复", enterprise_merges: "合并与判定", sync_rejections: "被退回的上报", sync_conflicts: "冲突", open_sync_issues: "待处理退回与冲突", silent_workers: "长期未上报网格员", backlog_devices: "积压设备", report_runs: "统计运行记录" }],
   ["走访与需求", { enterprises: "市场主体", visits: "走访", photos: "照片", demands: "融资需求", demand_matches: "融资对接", demand_events: "需求进展", loans: "贷款" }],
   ["服务与培育", { services: "综合服务", feedback: "问题反馈", cultivations: "融资培育台账", credit_lines: "授权授信清单", policy_pushes: "政策推送", activities: "活动", risk_leads: "非法金融活动线索" }],
   ["推送名单", { referral_batches: "推送名单", referrals: "推送企业", equity_cases: "直接融资", relending_bases: "再贷款示范基地" }],

@@ -726,6 +726,7 @@ export interface Enterprise {
   device: string
   skew: number
   suspected_duplicate_of: string
+  merged_into: string
 }
 
 /** visits */
