@@ -7,7 +7,7 @@ import { describePolicy, describeProduct, offers } from '@/pages/field/handbook'
 import { searchText } from '@/pages/field/search'
 import type { Fields, RecordView, User } from '@/sync'
 import { nameOf, useClient, useLive } from '@/store/app'
-import { formOf, type Register, type Role, type Sight } from './registers'
+import { formOf, registerOf, type Register, type Sight } from './registers'
 
 /** The records that relations may name, by collection. */
 export type World = Record<string, ReadonlyMap<string, RecordView>>
@@ -15,14 +15,18 @@ export type World = Record<string, ReadonlyMap<string, RecordView>>
 // A desk without enterprises knows those that its demands and lists name.
 const named = ['demands', 'referrals']
 
-/** Loads what the relation fields of the collections may name; undefined until it is there. */
-export function useWorld(collections: readonly string[]): Ref<World | undefined> {
+function needed(collections: readonly string[]): Set<string> {
   const wanted = new Set(collections.flatMap(c => formOf(c).fields.map(f => f.to ?? '')).filter(Boolean))
   if (wanted.delete('users')) wanted.add('contacts')
   if (wanted.has('enterprises')) named.forEach(c => wanted.add(c))
   if (collections.includes('rectifications')) wanted.add('inspection_items')
-  return useLive<World | undefined>(async c => Object.fromEntries(await Promise.all([...wanted].map(async name =>
-    [name, new Map((await c.list(name)).map(r => [r.id, r]))] as const))), undefined)
+  return wanted
+}
+
+/** Loads what the relation fields of the collections may name; undefined until it is there. */
+export function useWorld(collections: () => readonly string[]): Ref<World | undefined> {
+  return useLive<World | undefined>(async c => Object.fromEntries(await Promise.all([...needed(collections())].map(async name =>
+    [name, new Map((await c.list(name)).map(r => [r.id, r]))] as const))), undefined, [() => collections().join()])
 }
 
 /** Colleagues with an account, by its id: devices hold no accounts, the 对口联系名册 names them. */
@@ -56,11 +60,14 @@ function nameless(world: World | undefined, enterprise: string): string {
   return ''
 }
 
-/** What may be chosen for the relation fields of a form, as far as this device holds it. */
-export function useChoices(collection: string, world: Ref<World | undefined>, values: () => Fields, sight: () => Sight): ComputedRef<Record<string, Choice[]>> {
-  const client = useClient()
-  const form = formOf(collection)
-  return computed(() => Object.fromEntries(form.fields.filter(f => f.to).map(f => [f.name, choicesTo(f.to!, f.name, world.value, values(), sight(), client.user)])))
+/** What may be chosen for the fields of a form: relations as far as this device holds them, options by role. */
+export function choicesFor(collection: string, world: World | undefined, values: Fields, s: Sight): Record<string, Choice[]> {
+  const r = registerOf(collection)
+  return Object.fromEntries(formOf(collection).fields.flatMap(f => {
+    const some = r?.options?.(f.name, s.user.role)
+    if (some) return [[f.name, some.map(value => ({ value, label: wordOf(collection, f.name, value) }))]]
+    return f.to ? [[f.name, choicesTo(f.to, f.name, world, values, s, s.user)]] : []
+  }))
 }
 
 const present = (f: Fields, now: number) => !(at(f.from) > now) && !(at(f.until) <= now)
@@ -153,12 +160,4 @@ export function useSight(): ComputedRef<Sight> {
   const client = useClient()
   const now = useNow()
   return computed(() => ({ user: client.user, now: now.value, today: shanghaiDay(now.value) }))
-}
-
-/** The select fields of a register whose choices depend on the role. */
-export function optionsOf(r: Register, role: Role): Record<string, Choice[]> {
-  return Object.fromEntries(formOf(r.collection).fields.flatMap(f => {
-    const some = r.options?.(f.name, role)
-    return some ? [[f.name, some.map(value => ({ value, label: wordOf(r.collection, f.name, value) }))]] : []
-  }))
 }

@@ -3,8 +3,10 @@ import type { Attention, Fields } from '@/sync/contract'
 import type { Form, FormField } from '../../forms/generated'
 
 // What the app filled in: not to be typed over, unless the server objects to that very field and there is something to choose from.
-const filledIn = ['enterprise', 'demand', 'visit', 'match', 'worker', 'grid', 'bank', 'collection', 'record', 'sha256', 'bytes', 'photo_count', 'taken_at', 'kind', 'to_stage',
+const filledIn = ['enterprise', 'demand', 'visit', 'match', 'worker', 'grid', 'bank', 'collection', 'record', 'item', 'sha256', 'bytes', 'photo_count', 'taken_at', 'kind', 'to_stage',
   'started_at', 'accuracy', 'to_user', 'handover_confirmed_at', 'matched_at', 'result', 'evidence']
+// Whose forms ask what they name; of the others the app fills in what `fill` says, and no more.
+const core = ['enterprises', 'visits', 'photos', 'demands', 'demand_matches', 'demand_events', 'loans']
 const kept: Record<string, string[]> = { demands: ['kind'], enterprises: ['kind'], loans: ['kind'], demand_matches: ['bank'] }
 
 /**
@@ -19,6 +21,7 @@ export function mendable(form: Form, a: Pick<Attention, 'op' | 'collection' | 'd
     if (a.collection === 'loans' && f.name === 'bank') return false
     if (f.attachment || ['geo', 'file', 'json'].includes(f.kind) || isRelation(f) && !choosable.includes(f.name)) return false
     if (a.op === 'update') return f.name in a.data || f.name in a.errors
+    if (!core.includes(a.collection)) return (!f.fill && f.name !== 'photo_count') || f.name in a.errors
     if (a.collection === 'demand_matches' && f.name !== 'bank' && !(f.name in a.errors)) return false
     return !filledIn.includes(f.name) || kept[a.collection]?.includes(f.name) || f.name in a.errors
   }).map(f => f.name)
