@@ -80,7 +80,7 @@ test('a working day at a harbour: a service, a cultivation, the standard inspect
   await open(official, '/registers/rectifications/new')
   await choose(official, 'harbour', harbour!)
   await choose(official, 'inspection', inspection.id)
-  await at(official, 'field-item').fill('issue_box')
+  await choose(official, 'item', 'issue_box')
   await at(official, 'field-demand').fill('问题收集箱上锁，专人开箱')
   await at(official, 'field-due').fill(day(15))
   await at(official, 'save-record').click()
@@ -89,7 +89,7 @@ test('a working day at a harbour: a service, a cultivation, the standard inspect
 
   await drain(counter)
   await open(counter, '/registers')
-  expect(await at(counter, 'registers-waiting').innerText()).toContain('整改 1 件')
+  expect(await at(counter, 'waits-rectifications').innerText()).toBe('1')
   await at(counter, 'tile-rectifications').click()
   await at(counter, 'register-row').click()
   await at(counter, 'step-done').click()
@@ -101,7 +101,7 @@ test('a working day at a harbour: a service, a cultivation, the standard inspect
 
   await drain(official)
   await open(official, '/registers')
-  expect(await at(official, 'registers-waiting').innerText()).toContain('整改 1 件')
+  expect(await at(official, 'waits-rectifications').innerText()).toBe('1')
   await at(official, 'tile-rectifications').click()
   await at(official, 'tab-done').click()
   await at(official, 'register-row').click()

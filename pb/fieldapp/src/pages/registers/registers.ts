@@ -134,7 +134,7 @@ export const registers: readonly Register[] = [
     collection: 'policy_pushes', title: '政策推送', group: '金融服务', icon: '策', roles: field, names: ['enterprise'], notes: ['policy', 'channel', 'at'], sort: 'at',
     state: stands('policy_pushes', 'receipt', f => f.receipt || 'none'), waits: f => !f.receipt || f.receipt === 'none',
     tabs: [{ key: 'none', label: '待回执', holds: f => !f.receipt || f.receipt === 'none' }, { key: 'done', label: '有回执', holds: f => !!f.receipt && f.receipt !== 'none' }],
-    later: ['receipt', 'receipt_at'], edit: [],
+    later: ['receipt', 'receipt_at'], edit: [], options: name => (name === 'receipt' ? ['signed', 'phone', 'face_to_face', 'asked', 'applied'] : undefined),
     steps: [{ key: 'receipt', label: '登记回执', roles: field, when: f => f.receipt !== 'applied', only: ['receipt', 'receipt_at', 'note'], required: ['receipt', 'receipt_at'], now: ['receipt_at'], primary: true }],
   },
   {
@@ -164,6 +164,7 @@ export const registers: readonly Register[] = [
     state: stands('referrals', 'answer', f => f.answer || 'none'), add: ['department', 'official'], closed: dispatched,
     waits: (f, s) => ['bank', ...counter].includes(s.user.role) && dispatched(f) && !answered(f),
     tabs: [{ key: 'none', label: '未答复', holds: f => !answered(f) }, { key: 'done', label: '已答复', holds: answered }],
+    options: name => (name === 'answer' ? ['intends', 'granted', 'disbursed', 'ineligible', 'no_need', 'unreachable'] : undefined),
     required: ['enterprise_name'], later: ['contacted_at', 'answer', 'answered_at', 'answer_note', 'demand'],
     steps: [
       { key: 'contact', label: '登记联系', roles: ['bank', ...counter], when: f => dispatched(f) && !f.contacted_at, only: ['contacted_at'], required: ['contacted_at'], now: ['contacted_at'] },
@@ -341,7 +342,8 @@ export function fieldsFor(r: Register, s: Sight, create: boolean): string[] {
   return formOf(r.collection).fields.filter(f =>
     !f.attachment && f.kind !== 'geo' && f.name !== 'photo_count' && !r.later?.includes(f.name) && (create || !f.fixed)
     // The inspector is whoever holds the phone; a tutor may be somebody else.
-    && (!filled(f, s) || r.asked?.includes(f.name) || (!f.fixed && f.kind === 'relation' && f.name !== 'inspector')),
+    // A visit is named by the page that leads here, never looked for.
+    && f.to !== 'visits' && (!filled(f, s) || r.asked?.includes(f.name) || (!f.fixed && f.kind === 'relation' && f.name !== 'inspector')),
   ).map(f => f.name)
 }
 

@@ -7,7 +7,7 @@ import { describePolicy, describeProduct, offers } from '@/pages/field/handbook'
 import { searchText } from '@/pages/field/search'
 import type { Fields, RecordView, User } from '@/sync'
 import { nameOf, useClient, useLive } from '@/store/app'
-import { formOf, registerOf, type Register, type Sight } from './registers'
+import { formOf, itemsAt, registerOf, type Register, type Sight } from './registers'
 
 /** The records that relations may name, by collection. */
 export type World = Record<string, ReadonlyMap<string, RecordView>>
@@ -34,6 +34,12 @@ export function colleagues(contacts: Iterable<RecordView>, me: User): Map<string
   const out = new Map<string, Fields>([[me.id, { name: me.name, kind: me.role, harbour: me.harbour, self: true }]])
   for (const r of contacts) if (r.fields.user && r.fields.user !== me.id && !out.has(r.fields.user)) out.set(r.fields.user, r.fields)
   return out
+}
+
+/** Those of one's own harbour who may be on duty or take over a demand: not the people of the streets whom the same book names. */
+export function harbourColleagues(contacts: Iterable<RecordView>, me: User): { id: string; name: string; post: string }[] {
+  return [...colleagues(contacts, me)].filter(([, f]) => f.self || (f.harbour === me.harbour && ['lobby_manager', 'volunteer'].includes(f.kind)))
+    .map(([id, f]) => ({ id, name: f.name, post: f.post ?? '' }))
 }
 
 /** What a related record is called; '' when this device does not hold it. */
@@ -66,6 +72,7 @@ export function choicesFor(collection: string, world: World | undefined, values:
   return Object.fromEntries(formOf(collection).fields.flatMap(f => {
     const some = r?.options?.(f.name, s.user.role)
     if (some) return [[f.name, some.map(value => ({ value, label: wordOf(collection, f.name, value) }))]]
+    if (collection === 'rectifications' && f.name === 'item') return [[f.name, itemsAt([...world?.inspection_items?.values() ?? []], s.now).map(i => ({ value: i.code, label: i.name, hint: i.requirement }))]]
     return f.to ? [[f.name, choicesTo(f.to, f.name, world, values, s, s.user)]] : []
   }))
 }

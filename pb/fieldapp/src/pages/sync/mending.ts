@@ -1,5 +1,6 @@
 // What of a refused record a person can put right, and what its repair says to the server.
 import type { Attention, Fields } from '@/sync/contract'
+import { emptyOf } from '../../forms/check'
 import type { Form, FormField } from '../../forms/generated'
 
 // What the app filled in: not to be typed over, unless the server objects to that very field and there is something to choose from.
@@ -31,7 +32,7 @@ export function mendable(form: Form, a: Pick<Attention, 'op' | 'collection' | 'd
 export function repairOf(form: Form, before: Fields, after: Fields): Fields {
   const out: Fields = {}
   for (const f of form.fields) {
-    const empty = f.kind === 'number' ? 0 : f.kind === 'bool' ? false : f.kind === 'many' || f.kind === 'relations' ? [] : ''
+    const empty = emptyOf(form, f.name)
     if (before[f.name] === undefined && after[f.name] === undefined) continue
     if (JSON.stringify(before[f.name] ?? empty) !== JSON.stringify(after[f.name] ?? empty)) out[f.name] = after[f.name] ?? empty
   }
