@@ -48,7 +48,6 @@ func BindEnterprise(app core.App, now Clock) {
 }
 
 func normaliseEnterprise(r *core.Record) {
-	r.Set("uscc", strings.ToUpper(strings.TrimSpace(r.GetString("uscc"))))
 	r.Set("name", strings.TrimSpace(r.GetString("name")))
 	if r.IsNew() || r.GetString("name") != r.Original().GetString("name") || r.GetString("initials") == "" {
 		r.Set("initials", Initials(r.GetString("name")))

@@ -68,6 +68,10 @@ var catalogue = map[string]string{
 	"password_length": "新密码至少 8 位，最多 70 个字节",
 	"wrong_password":  "原密码不正确",
 	"password_same":   "新密码不能与原密码相同",
+	// access and its log
+	"closed_in_production": "正式运行时不能这样操作：表结构只由程序升级改变，数据只按规则改变",
+	"export_not_allowed":   "你没有导出的权限，请联系区管理员开通“可导出”；页面仍可查看",
+	"log_kept":             "操作日志不能修改或删除",
 	// mutations
 	"bad_mutation":       "这条上报无法识别",
 	"mutation_reused":    "同一上报编号已用于其他内容",
@@ -135,6 +139,20 @@ var catalogue = map[string]string{
 	"merge_undo_first":  "保留的一户后来又并入别的主体，请先撤销那一次合并",
 	"merge_not_deleted": "合并与判定的记录不能删除；如有误，请把决定改为“撤销”",
 	"merge_instead":     "请到“合并与判定”里合并或撤销，不能直接改这一项",
+	// facts
+	"phone_letters":       "电话里不能有文字或字母",
+	"phone_several":       "一栏只写一个电话号码",
+	"bad_phone":           "电话号码不对：手机 11 位，固定电话写区号，如 023-58123456",
+	"coordinates_swapped": "经度和纬度写反了：万州在东经 108 度、北纬 30 度左右",
+	"coordinates_outside": "位置不在中国境内，请核对经纬度",
+	"bad_industry":        "行业代码不对：应为 GB/T 4754-2017 的门类字母（A–T）或 2–4 位数字，如 52、6210",
+	// lists and answers
+	"batch_closed":      "这份名单已经核对或分发，不能再改；请另行上传一份",
+	"department_only":   "只有部门账号可以上传推送名单",
+	"bank_only":         "只有银行账号可以下载和上传答复表",
+	"file_needed":       "请选择要上传的文件",
+	"key_mismatch":      "这一行的名称与编号对不上，可能只排序了部分列；请重新下载答复表",
+	"changed_meanwhile": "下载之后这一项已有改动，没有覆盖；请重新下载答复表核对",
 	// loans
 	"approval_needed":            "本行对这条需求还没有审批通过，请先登记审批结果",
 	"amount_above_approval":      "合同金额超过批准金额",

@@ -17,8 +17,11 @@ import (
 // Bind attaches every domain rule to the app: they run for the console, the API, sync and import alike.
 func Bind(app core.App, now Clock) {
 	BindAccess(app)
+	BindClosed(app)
 	BindForms(app)
 	BindGuesses(app, now)
+	BindFacts(app)
+	BindLog(app, now)
 	BindEnterprise(app, now)
 	BindMerge(app, now)
 	BindVisit(app, now)

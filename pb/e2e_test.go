@@ -45,8 +45,12 @@ type office struct {
 
 func openOffice(t *testing.T) *office {
 	t.Helper()
+	return serveOffice(t, core.NewBaseApp(core.BaseAppConfig{DataDir: fresh.Dir(t), DBConnect: fieldsync.Connect}))
+}
+
+func serveOffice(t *testing.T, app core.App) *office {
+	t.Helper()
 	o := &office{T: t, time: time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC), grid: map[string]string{}}
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: fresh.Dir(t), DBConnect: fieldsync.Connect})
 	o.ok(app.Bootstrap())
 	o.app = app
 	bind(app, func() time.Time { return o.time })

@@ -62,6 +62,7 @@ var rawSchema = []rawCollection{
 		{"day", kindText},
 		{"kind", kindText},
 		{"name", kindText},
+		{"source_doc", kindText},
 	}},
 	{Name: "users", Columns: []rawColumn{
 		{"id", kindText},
@@ -104,6 +105,7 @@ var rawSchema = []rawCollection{
 		{"device", kindText},
 		{"suspected_duplicate_of", kindText},
 		{"merged_into", kindText},
+		{"uscc_unverified", kindBool},
 	}},
 	{Name: "visits", Columns: []rawColumn{
 		{"id", kindText},

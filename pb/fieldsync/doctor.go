@@ -27,7 +27,7 @@ func (f Finding) Mendable() bool { return f.mend != nil }
 // when all is well. It only reads. The database must be migrated.
 func Doctor(app core.App, now time.Time) ([]Finding, error) {
 	e := &examination{app: app, db: app.DB(), now: now}
-	for _, look := range []func() error{e.clock, e.epoch, e.triggers, e.membership, e.scopes, e.followers, e.feed, e.waits} {
+	for _, look := range []func() error{e.clock, e.epoch, e.triggers, e.kept, e.membership, e.scopes, e.followers, e.feed, e.waits} {
 		if err := look(); err != nil {
 			return nil, err
 		}
@@ -180,6 +180,16 @@ func (e *examination) triggers() error {
 	if len(foreign) > 0 {
 		e.add("trigger_foreign", ensure, "多出以 sync_ 开头的触发器 %d 个，如 %s", len(foreign), first(foreign))
 	}
+	return nil
+}
+
+// kept: the logs that nobody may change.
+func (e *examination) kept() error {
+	missing, err := hooks.MissingKept(e.db)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	e.add("log_unkept", func(tx core.App, _ time.Time) error { return hooks.EnsureKept(tx) }, "操作日志和上报处理记录缺少防改触发器：%s；这期间的记录可能被改动或删除", strings.Join(missing, "、"))
 	return nil
 }
 

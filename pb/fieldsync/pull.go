@@ -559,7 +559,9 @@ func scopeTest(h hooks.Holding, scope string) (cond string, args []any, list, ok
 }
 
 // held says beside a test of a scope column that it is not empty, which is what the indexes are over.
-func held(test string, c hooks.ScopeColumn) string { return "(" + test + " AND t." + c.Column + " != '')" }
+func held(test string, c hooks.ScopeColumn) string {
+	return "(" + test + " AND t." + c.Column + " != '')"
+}
 
 func scannable(holdings []hooks.Holding, scope string) bool {
 	return !slices.ContainsFunc(holdings, func(h hooks.Holding) bool {

@@ -637,6 +637,7 @@ export interface Holiday {
   day: string
   kind: 'holiday' | 'workday' | ''
   name: string
+  source_doc: string
 }
 
 /** policies */
@@ -727,6 +728,7 @@ export interface Enterprise {
   skew: number
   suspected_duplicate_of: string
   merged_into: string
+  uscc_unverified: boolean
 }
 
 /** visits */
