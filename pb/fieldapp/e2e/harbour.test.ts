@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Office, photo, stored, type Person } from './office'
+import { Office, password, photo, stored, type Person } from './office'
 import { at, choose, drain, left, saveSheet, signIn, workerReady } from './people'
 
 let office: Office
@@ -112,4 +112,49 @@ test('a working day at a harbour: a service, a cultivation, the standard inspect
   const rectified = await office.one('rectifications', '')
   expect([rectified.done_note, rectified.photo_count, rectified.recheck_result]).toEqual(['已换带锁的箱子', 1, 'passed'])
   expect(rectified.done_on <= stored(new Date())).toBe(true)
+})
+
+test('a department hands in its list, the central bank checks and dispatches it, and the bank answers', async () => {
+  const agency = await office.create('agencies', { name: '万州区经济和信息化委员会', short_name: '经信委', kind: 'department' })
+  await office.create('users', { name: '经信委老周', password, passwordConfirm: password, verified: true, email: 'list@example.com', role: 'department', agency: agency.id })
+  const department = await office.person(1280, 800), bank = await office.person(1280, 800)
+
+  await signIn(department, 'list@example.com')
+  await at(department, 'tile-referral_batches').click()
+  await at(department, 'import').click()
+  const list = '名称,统一社会信用代码,推送理由,需求金额\n三峡五金店,,信用记录好,300000\n没有这家店,,发展前景好,100000\n'
+  await at(department, 'import-file').setInputFiles({ name: '三季度名单.csv', mimeType: 'text/csv', buffer: Buffer.from(list) })
+  await at(department, 'import-report').waitFor()
+  expect(await at(department, 'import-report').innerText()).toContain('1 行有问题')
+  expect(await office.records('referrals'), 'looked at, not yet handed in').toEqual([])
+  await at(department, 'sheet-save').click()
+  await expect.poll(async () => (await office.records('referrals')).map((r) => r.enterprise)).toEqual([office.ids['三峡五金店']])
+  await at(department, 'sheet-save').click()
+  await at(department, 'tab-uploaded').click()
+  await at(department, 'register-row').waitFor()
+
+  await drain(official)
+  await open(official, '/registers')
+  expect(await at(official, 'waits-referral_batches').innerText()).toBe('1')
+  await at(official, 'tile-referral_batches').click()
+  await at(official, 'register-row').click()
+  await at(official, 'step-check').click()
+  await saveSheet(official)
+  await at(official, 'assign-bank').selectOption(office.ids.bank!)
+  await at(official, 'step-dispatch').click()
+  await saveSheet(official)
+  await drain(official)
+
+  await signIn(bank, 'desk@example.com')
+  await drain(bank)
+  await open(bank, '/registers')
+  expect(await at(bank, 'waits-referrals').innerText()).toBe('1')
+  await at(bank, 'tile-referrals').click()
+  await at(bank, 'register-row').click()
+  await at(bank, 'step-answer').click()
+  await choose(bank, 'answer', 'intends')
+  await saveSheet(bank)
+  await drain(bank)
+  const [row] = await office.records('referrals')
+  expect([row!.answer, row!.bank, !!row!.answered_at]).toEqual(['intends', office.ids.bank, true])
 })
