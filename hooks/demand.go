@@ -2,7 +2,6 @@ package hooks
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -126,25 +125,9 @@ func prepareDemand(ctx context.Context, app core.App, r, actor *core.Record, now
 			r.Set("enterprise_"+f, enterprise.GetString(f))
 		}
 	}
-	number, err := nextDemandNumber(app, r.GetDateTime("captured_at").Time())
+	number, err := nextNumber(app, "demands", "XQ", r.GetDateTime("captured_at").Time())
 	r.Set("number", number)
 	return err
-}
-
-// nextDemandNumber counts within the Shanghai month of capture: XQ202611-00001. Writes are serial, so the highest is known.
-func nextDemandNumber(app core.App, at time.Time) (string, error) {
-	prefix := "XQ" + at.In(Shanghai).Format("200601") + "-"
-	var last []string
-	err := app.DB().Select("number").From("demands").
-		Where(dbx.NewExp("number != '' AND number > {:from} AND number < {:to}", dbx.Params{"from": prefix, "to": prefix + "~"})).
-		OrderBy("number DESC").Limit(1).Column(&last)
-	n := 0
-	if len(last) > 0 {
-		if _, err := fmt.Sscanf(last[0][len(prefix):], "%d", &n); err != nil {
-			return "", err
-		}
-	}
-	return fmt.Sprintf("%s%05d", prefix, n+1), err
 }
 
 func prepareMatch(app core.App, r, actor *core.Record, now time.Time) error {

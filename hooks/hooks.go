@@ -28,6 +28,17 @@ func Bind(app core.App, now Clock) {
 	BindPhoto(app)
 	BindDemand(app, now)
 	BindLoan(app, now)
+	BindInspection(app, now)
+	BindRectification(app, now)
+	BindDuty(app, now)
+	BindActivity(app, now)
+	BindPairing(app, now)
+	BindContact(app, now)
+	BindWindowPack(app, now)
+	BindHarbour(app, now)
+	BindHandbook(app, now)
+	BindReview(app, now)
+	BindSteering(app, now)
 }
 
 type actorKey struct{}

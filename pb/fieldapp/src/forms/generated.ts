@@ -1379,6 +1379,7 @@ export interface Review {
   synced_at: string
   device: string
   skew: number
+  published_at: string
 }
 
 /** photos */
