@@ -39,6 +39,13 @@ func Bind(app core.App, now Clock) {
 	BindHandbook(app, now)
 	BindReview(app, now)
 	BindSteering(app, now)
+	BindService(app, now)
+	BindFeedback(app, now)
+	BindRiskLead(app, now)
+	BindReferral(app, now)
+	BindCreditLine(app, now)
+	BindCultivation(app, now)
+	BindPolicyPush(app, now)
 }
 
 type actorKey struct{}

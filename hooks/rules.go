@@ -8,6 +8,7 @@ import (
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/types"
 )
 
 // A rule looks at a record before every save of it, new or changed, and may fill in what follows. The actor is nil for the
@@ -69,6 +70,13 @@ func notYet(r *core.Record, now time.Time, field string) error {
 		return Violation(field, "time_in_future")
 	}
 	return nil
+}
+
+// precedes tells whether a moment lies before the one that it follows, by more than the clocks of two devices may differ. Where
+// the device's own clock was far out, or one is empty, nothing is known.
+func precedes(r *core.Record, after, before types.DateTime) bool {
+	return !after.IsZero() && !before.IsZero() && abs(r.GetFloat("skew")) <= trustedSkewSeconds &&
+		after.Time().Add(time.Duration(trustedSkewSeconds)*time.Second).Before(before.Time())
 }
 
 // inOrder refuses days of which a later one precedes an earlier one; what is empty binds nothing.
