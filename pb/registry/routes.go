@@ -22,7 +22,7 @@ const maxUpload = 20 << 20
 //	GET  /api/imports/answers.xlsx                  role bank, with the right to export: what it has to answer
 //	POST /api/imports/answers[?dry=1]               role bank: that workbook, filled in → Answer
 //
-// A file that cannot be taken at all is answered with {code, message} and, where rows were read, the Answer under data.report.
+// Each is a line of the access log. A file that cannot be taken at all is answered with {code, message} and, where rows were read, the Answer under data.report.
 func Bind(app core.App, now hooks.Clock) {
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
 		d := &desks{now: now, turn: make(chan struct{}, 1)}
@@ -71,19 +71,20 @@ func (d *desks) desk(role, post, refusal string, serve func(*core.RequestEvent) 
 	}
 }
 
-func (d *desks) options(e *core.RequestEvent) Options {
-	return Options{Now: d.now, DryRun: e.Request.URL.Query().Get("dry") == "1", Actor: e.Auth}
+func (d *desks) options(e *core.RequestEvent, file string) Options {
+	line := hooks.Entry{At: d.now(), Action: "import", Target: file}.From(e, e.Auth)
+	return Options{Now: d.now, DryRun: e.Request.URL.Query().Get("dry") == "1", Actor: e.Auth, Line: &line}
 }
 
 func (d *desks) referrals(e *core.RequestEvent) error {
 	return d.take(e, func(r io.Reader, name string) (Report, error) {
-		return ImportReferrals(e.App, r, d.options(e), ReferralList{Agency: e.Auth.GetString("agency"), Batch: e.Request.URL.Query().Get("batch"), File: name})
+		return ImportReferrals(e.App, r, d.options(e, name), ReferralList{Agency: e.Auth.GetString("agency"), Batch: e.Request.URL.Query().Get("batch"), File: name})
 	})
 }
 
 func (d *desks) answers(e *core.RequestEvent) error {
-	return d.take(e, func(r io.Reader, _ string) (Report, error) {
-		return ImportAnswers(e.App, r, d.options(e), e.Auth.GetString("bank"))
+	return d.take(e, func(r io.Reader, name string) (Report, error) {
+		return ImportAnswers(e.App, r, d.options(e, name), e.Auth.GetString("bank"))
 	})
 }
 
@@ -119,10 +120,6 @@ func (d *desks) take(e *core.RequestEvent, do func(r io.Reader, name string) (Re
 	case err != nil:
 		e.App.Logger().Error("import failed", "path", e.Request.URL.Path, "error", err)
 		return e.JSON(http.StatusInternalServerError, hooks.Err("internal"))
-	}
-	if !report.DryRun {
-		// In the background: the import itself has been done and cannot be refused any more.
-		hooks.LogSoon(e.App, hooks.Entry{At: d.now(), Action: "import", Collection: "referrals", Target: header.Filename, Rows: report.New + report.Changed}.From(e, e.Auth))
 	}
 	return e.JSON(http.StatusOK, answer)
 }
@@ -162,8 +159,12 @@ func (d *desks) workbook(e *core.RequestEvent) error {
 	if err := f.Write(&b); err != nil {
 		return err
 	}
-	// An export that cannot be logged does not happen.
-	if err := hooks.Log(e.App, hooks.Entry{At: d.now(), Action: "export", Collection: "referrals", Target: "answers.xlsx"}.From(e, e.Auth)); err != nil {
+	rows, err := f.GetRows(answerList.what)
+	if err != nil {
+		return err
+	}
+	line := hooks.Entry{At: d.now(), Action: "export", Collection: "demand_matches", Target: "银行答复表", Rows: len(rows) - 1}
+	if err := hooks.Log(e.App, line.From(e, e.Auth)); err != nil {
 		return err
 	}
 	e.Response.Header().Set("Content-Disposition", `attachment; filename="answers.xlsx"`)
