@@ -164,7 +164,7 @@ func (d *desks) workbook(e *core.RequestEvent) error {
 		return err
 	}
 	// An export that cannot be logged does not happen.
-	line := hooks.Entry{At: d.now(), Action: "export", Collection: "referrals", Target: "银行答复表", Rows: len(rows) - 1}
+	line := hooks.Entry{At: d.now(), Action: "export", Collection: "demand_matches", Target: "银行答复表", Rows: len(rows) - 1}
 	if err := hooks.Log(e.App, line.From(e, e.Auth)); err != nil {
 		return err
 	}
