@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/pocketbase/pocketbase/core"
 )
@@ -43,6 +44,8 @@ type Holding struct {
 	Columns    []ScopeColumn
 	// Sources are the columns whose change may move the record to another scope.
 	Sources []string
+	// Note is the condition that a column's SQL puts, in Chinese, for the page that lists who sees what (docs/access.md).
+	Note string
 }
 
 // Follower is a child whose columns follow its parent's: Set maps the child's column to the parent's.
@@ -71,23 +74,23 @@ var Holdings = []Holding{
 		{Prefix: GridScope, Column: "scope_grid", Derived: `COALESCE((SELECT scope_grid FROM enterprises WHERE id = NEW.enterprise), '')`},
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `COALESCE((SELECT scope_harbour FROM enterprises WHERE id = NEW.enterprise), '')`},
 	}},
-	{Collection: "demands", Sources: []string{"enterprise", "grid", "harbour"}, Columns: []ScopeColumn{
+	{Collection: "demands", Note: "对接了哪家银行，哪家银行才看到；主体名称、联系人和电话抄录在需求上", Sources: []string{"enterprise", "grid", "harbour"}, Columns: []ScopeColumn{
 		{Prefix: GridScope, Column: "scope_grid", Derived: `CASE WHEN NEW.enterprise != '' THEN COALESCE((SELECT scope_grid FROM enterprises WHERE id = NEW.enterprise), '') ELSE NEW.grid END`},
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `CASE WHEN NEW.enterprise != '' THEN COALESCE((SELECT scope_harbour FROM enterprises WHERE id = NEW.enterprise), '') ELSE COALESCE(NULLIF((SELECT harbour FROM grids WHERE id = NEW.grid), ''), NEW.harbour) END`},
 		{Prefix: BankScope, Column: "scope_banks", List: true, Derived: `(SELECT json_group_array(bank) FROM (SELECT DISTINCT bank FROM demand_matches WHERE demand = NEW.id ORDER BY bank))`},
 	}},
-	{Collection: "demand_matches", Sources: []string{"demand", "bank"}, Columns: []ScopeColumn{
+	{Collection: "demand_matches", Note: "银行只看到本行的", Sources: []string{"demand", "bank"}, Columns: []ScopeColumn{
 		{Prefix: GridScope, Column: "scope_grid", Derived: viaDemand("scope_grid")},
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: viaDemand("scope_harbour")},
 		{Prefix: BankScope, Column: "scope_bank", Derived: `NEW.bank`},
 	}},
-	{Collection: "demand_events", Sources: []string{"demand", "match"}, Columns: []ScopeColumn{
+	{Collection: "demand_events", Note: "银行只看到本行对接的进展", Sources: []string{"demand", "match"}, Columns: []ScopeColumn{
 		{Prefix: GridScope, Column: "scope_grid", Derived: viaDemand("scope_grid")},
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: viaDemand("scope_harbour")},
 		{Prefix: BankScope, Column: "scope_bank", Derived: `COALESCE((SELECT bank FROM demand_matches WHERE id = NEW.match), '')`},
 	}},
 	// Only the lending bank, and a harbour for its own host bank's loans.
-	{Collection: "loans", Sources: []string{"bank", "harbour"}, Columns: []ScopeColumn{
+	{Collection: "loans", Note: "港湾只看到本港湾主办行发放的", Sources: []string{"bank", "harbour"}, Columns: []ScopeColumn{
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `COALESCE((SELECT id FROM harbours WHERE id = NEW.harbour AND host_bank = NEW.bank), '')`},
 		{Prefix: BankScope, Column: "scope_bank", Derived: `NEW.bank`},
 	}},
@@ -107,19 +110,19 @@ var Holdings = []Holding{
 	{Collection: "cultivations", Sources: []string{"enterprise"}, Columns: withEnterprise},
 	{Collection: "policy_pushes", Sources: []string{"enterprise"}, Columns: withEnterprise},
 	// Like loans: the bank itself, a harbour for its own host bank; and those who steer.
-	{Collection: "credit_lines", Sources: []string{"bank", "harbour"}, Columns: []ScopeColumn{
+	{Collection: "credit_lines", Note: "港湾只看到本港湾主办行的", Sources: []string{"bank", "harbour"}, Columns: []ScopeColumn{
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `COALESCE((SELECT id FROM harbours WHERE id = NEW.harbour AND host_bank = NEW.bank), '')`},
 		{Prefix: BankScope, Column: "scope_bank", Derived: `NEW.bank`},
 		forOfficials,
 	}},
 	// A bank hears of a list when it has been dispatched (§三(三)一), a harbour of its own host bank's rows; the department that
 	// delivered it and those who dispatch hold it all the time.
-	{Collection: "referral_batches", Sources: []string{"agency"}, Columns: []ScopeColumn{
+	{Collection: "referral_batches", Note: "分发以后银行才看到", Sources: []string{"agency"}, Columns: []ScopeColumn{
 		{Prefix: BankScope, Column: "scope_banks", List: true, Derived: batchBanks},
 		{Prefix: AgencyScope, Column: "scope_agency", Derived: `NEW.agency`},
 		forOfficials,
 	}},
-	{Collection: "referrals", Sources: []string{"batch", "batch_status", "bank", "enterprise"}, Columns: []ScopeColumn{
+	{Collection: "referrals", Note: "分发以后银行才看到本行的，港湾才看到服务主体中主办行的", Sources: []string{"batch", "batch_status", "bank", "enterprise"}, Columns: []ScopeColumn{
 		{Prefix: BankScope, Column: "scope_bank", Derived: `CASE WHEN NEW.batch_status = 'dispatched' THEN NEW.bank ELSE '' END`},
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `CASE WHEN NEW.batch_status = 'dispatched' THEN COALESCE((SELECT h.id FROM enterprises e JOIN harbours h ON h.id = e.scope_harbour` +
 			` WHERE e.id = NEW.enterprise AND h.host_bank = NEW.bank), '') ELSE '' END`},
@@ -129,13 +132,13 @@ var Holdings = []Holding{
 	{Collection: "activities", Sources: []string{"harbour"}, Columns: append(slices.Clone(atHarbourAndNear), forOfficials, forStreet)},
 	// A complaint never reaches the whole harbour, for the person complained about stands there: its reporter, its owner and
 	// those who steer hold it, and none of them if it is about themselves.
-	{Collection: "feedback", Sources: []string{"harbour", "kind", "reporter", "owner", "against"}, Columns: []ScopeColumn{
+	{Collection: "feedback", Note: "投诉、消费者权益和指明了被投诉人的，港湾看不到，只给记录人、承办人和主管部门；被投诉人是其中之一的，他也看不到；投诉主管部门人员的，主管部门看不到", Sources: []string{"harbour", "kind", "reporter", "owner", "against"}, Columns: []ScopeColumn{
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `CASE WHEN NEW.kind IN ('complaint', 'consumer_rights') OR NEW.against != '' THEN '' ELSE NEW.harbour END`},
 		{Prefix: UserScope, Column: "scope_user", Derived: `CASE WHEN NEW.reporter = NEW.against THEN '' ELSE NEW.reporter END`},
 		{Prefix: UserScope, Column: "scope_owner", Derived: `CASE WHEN NEW.owner IN (NEW.against, NEW.reporter) THEN '' ELSE NEW.owner END`},
 		{Prefix: OfficialScope, Column: "scope_official", Derived: `CASE WHEN EXISTS (SELECT 1 FROM users WHERE id = NEW.against AND role = 'official') THEN '' ELSE 'all' END`},
 	}},
-	{Collection: "risk_leads", Sources: []string{"reporter"}, Columns: []ScopeColumn{
+	{Collection: "risk_leads", Note: "密存：只有报告人和主管部门", Sources: []string{"reporter"}, Columns: []ScopeColumn{
 		{Prefix: UserScope, Column: "scope_user", Derived: `NEW.reporter`},
 		forOfficials,
 	}},
@@ -144,11 +147,11 @@ var Holdings = []Holding{
 	{Collection: "publicity", Sources: []string{"harbour"}, Columns: append(slices.Clone(atHarbourAndNear), forOfficials)},
 	{Collection: "equity_cases", Sources: []string{"kind"}, Columns: []ScopeColumn{forOfficials}},
 	// A harbour sees how it was judged when that is published, not before; its own appeals always.
-	{Collection: "reviews", Sources: []string{"harbour", "status", "kind"}, Columns: []ScopeColumn{
+	{Collection: "reviews", Note: "公布以后港湾才看到；本港湾的申诉一直看得到", Sources: []string{"harbour", "status", "kind"}, Columns: []ScopeColumn{
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: `CASE WHEN NEW.status = 'published' OR NEW.kind = 'appeal' THEN NEW.harbour ELSE '' END`},
 		forOfficials, forStreet,
 	}},
-	{Collection: "photos", Sources: []string{"collection", "record"}, Columns: []ScopeColumn{
+	{Collection: "photos", Note: "随所属记录", Sources: []string{"collection", "record"}, Columns: []ScopeColumn{
 		{Prefix: GridScope, Column: "scope_grid", Derived: photoOwner("scope_grid")},
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: photoOwner("scope_harbour")},
 		{Prefix: UserScope, Column: "scope_user", Derived: photoOwner("scope_user")},
@@ -282,6 +285,19 @@ func NewPost(v map[string]string) Post {
 	return Post{Role: v["role"], Harbour: v["harbour"], Bank: v["bank"], Street: v["street"], Agency: v["agency"]}
 }
 
+// Prefixes lists the kinds of scopes that people of a role can be in, beside the whole district's data and their own.
+func Prefixes(role string) []string {
+	everywhere := Post{Role: role, Harbour: "x", Bank: "x", Street: "x", Agency: "x"}
+	var out []string
+	if role == "grid_worker" { // only workers are assigned to grids
+		out = append(out, GridScope, NearScope)
+	}
+	for _, scope := range everywhere.Scopes() {
+		out = append(out, scope[:strings.Index(scope, ":")+1])
+	}
+	return out
+}
+
 // PostOf is a user's present post.
 func PostOf(user *core.Record) Post {
 	v := map[string]string{}
@@ -323,6 +339,11 @@ func RecordScopes(r *core.Record) []string {
 		}
 	}
 	return scopes
+}
+
+// MayExport tells whether an account may take data away as a file: superusers, and users who were given the right.
+func MayExport(account *core.Record) bool {
+	return account.IsSuperuser() || account.GetBool("may_export")
 }
 
 // BindAccess hides from API answers the fields that the reader's role may not see, and lets nobody ask by them either: a list

@@ -26,5 +26,7 @@ func ChangePassword(ctx context.Context, app core.App, guesses *Guesses, user *c
 	guesses.succeeded(account, "")
 	user.SetPassword(fresh)
 	user.Set("must_change_password", false)
+	line := Entry{At: guesses.now(), Action: "update", Collection: user.Collection().Name}.By(user)
+	user.Set(noted, &line)
 	return app.SaveWithContext(ctx, user)
 }

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
 )
 
@@ -35,6 +34,9 @@ func BindEnterprise(app core.App, now Clock) {
 		return e.Next()
 	})
 	app.OnRecordUpdate("enterprises").BindFunc(func(e *core.RecordEvent) error {
+		if err := checkMergeField(e.Context, e.Record); err != nil {
+			return err
+		}
 		normaliseEnterprise(e.Record)
 		return e.Next()
 	})
@@ -79,38 +81,9 @@ func checkKeyListed(ctx context.Context, app core.App, r *core.Record) error {
 }
 
 func normaliseEnterprise(r *core.Record) {
-	r.Set("uscc", strings.ToUpper(strings.TrimSpace(r.GetString("uscc"))))
 	r.Set("name", strings.TrimSpace(r.GetString("name")))
 	if r.IsNew() || r.GetString("name") != r.Original().GetString("name") || r.GetString("initials") == "" {
 		r.Set("initials", Initials(r.GetString("name")))
+		r.Set("name_key", NameKey(r.GetString("name")))
 	}
-}
-
-// twinOf finds the record that a field-found enterprise seems to repeat: by USCC, by phone, by name in the same grid.
-// A duplicate is accepted and flagged; people merge.
-func twinOf(app core.App, r *core.Record) (string, error) {
-	for _, same := range []dbx.HashExp{
-		{"uscc": r.GetString("uscc")},
-		{"phone": r.GetString("phone")},
-		{"name": r.GetString("name"), "grid": r.GetString("grid")},
-	} {
-		// "not empty" is said in SQL too: the indexes leave empty values out, and are used only where the query says so.
-		where := []dbx.Expression{same, dbx.NewExp("id != {:self}", dbx.Params{"self": r.Id})}
-		empty := false
-		for column, v := range same {
-			empty = empty || v == ""
-			where = append(where, dbx.NewExp("[["+column+"]] != ''"))
-		}
-		if empty {
-			continue
-		}
-		var ids []string
-		if err := app.DB().Select("id").From("enterprises").Where(dbx.And(where...)).OrderBy("id").Limit(1).Column(&ids); err != nil {
-			return "", err
-		}
-		if len(ids) > 0 {
-			return ids[0], nil
-		}
-	}
-	return "", nil
 }

@@ -6,23 +6,11 @@ import (
 	"testing/fstest"
 
 	"github.com/pocketbase/pocketbase/core"
-	_ "github.com/pocketbase/pocketbase/migrations"
 
-	_ "gangwan/pb_migrations"
+	"gangwan/pb_migrations/fresh"
 )
 
-func migratedApp(t *testing.T) core.App {
-	t.Helper()
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: t.TempDir()})
-	if err := app.Bootstrap(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = app.ResetBootstrapState() })
-	if err := app.RunAllMigrations(); err != nil {
-		t.Fatal(err)
-	}
-	return app
-}
+func migratedApp(t *testing.T) core.App { return fresh.App(t) }
 
 func TestEveryFormFieldExistsInItsCollectionWithTheSameOptions(t *testing.T) {
 	app := migratedApp(t)

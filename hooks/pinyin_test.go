@@ -18,6 +18,8 @@ func TestInitialsAreWhatAGridWorkerWouldType(t *testing.T) {
 		"ＡＢＣ超市24小时":        "abccs24xs",
 		"Coco都可奶茶 2店":      "cocodknc2d",
 		"瀼渡镇曾家村弹子石柑橘专业合作社": "rdzzjcdzsgjzyhzs",
+		"重庆长江银行行政服务中心":     "cqcjyhxzfwzx",
+		"长安同行车行":           "cathch",
 		"厦门烧仙草大厦店":         "xmsxcdsd",
 		"":                 "",
 		"☆★":               "",

@@ -121,38 +121,3 @@ func SizeClass(industry string, employees int, revenueYuan, assetsYuan int64) st
 	}
 	return "micro"
 }
-
-// industrySections are the last divisions (first two digits) of each section of GB/T 4754-2017.
-var industrySections = []struct {
-	last   int
-	letter string
-}{
-	{5, "A"}, {12, "B"}, {43, "C"}, {46, "D"}, {50, "E"}, {52, "F"}, {60, "G"}, {62, "H"}, {65, "I"}, {69, "J"},
-	{70, "K"}, {72, "L"}, {75, "M"}, {79, "N"}, {82, "O"}, {83, "P"}, {85, "Q"}, {90, "R"}, {96, "S"}, {97, "T"},
-}
-
-// IndustrySection is the section letter (A–T, GB/T 4754-2017) of a code of two to four digits, or of a letter itself;
-// "" when it is no such code.
-func IndustrySection(code string) string {
-	if len(code) == 1 && code[0] >= 'A' && code[0] <= 'T' {
-		return code
-	}
-	if len(code) < 2 || len(code) > 4 {
-		return ""
-	}
-	for i := range code {
-		if code[i] < '0' || code[i] > '9' {
-			return ""
-		}
-	}
-	division, _ := strconv.Atoi(code[:2])
-	if division == 0 {
-		return ""
-	}
-	for _, s := range industrySections {
-		if division <= s.last {
-			return s.letter
-		}
-	}
-	return ""
-}

@@ -28,6 +28,7 @@ import (
 	"gangwan/pb/demo"
 	"gangwan/pb/fieldsync"
 	"gangwan/pb/registry"
+	"gangwan/pb_migrations/fresh"
 	"gangwan/pipeline"
 	"gangwan/pipeline/oracle"
 )
@@ -44,10 +45,13 @@ type office struct {
 
 func openOffice(t *testing.T) *office {
 	t.Helper()
+	return serveOffice(t, core.NewBaseApp(core.BaseAppConfig{DataDir: fresh.Dir(t), DBConnect: fieldsync.Connect}))
+}
+
+func serveOffice(t *testing.T, app core.App) *office {
+	t.Helper()
 	o := &office{T: t, time: time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC), grid: map[string]string{}}
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: t.TempDir(), DBConnect: fieldsync.Connect})
 	o.ok(app.Bootstrap())
-	o.ok(app.RunAllMigrations())
 	o.app = app
 	bind(app, func() time.Time { return o.time })
 	router, err := apis.NewRouter(app)
@@ -314,10 +318,9 @@ func (o *office) sameAsOracle(marts, date string) {
 
 func TestTheOracleAgreesWithTheDemoAndTurnsRedOnBrokenModels(t *testing.T) {
 	clock := demo.NewClock()
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: t.TempDir(), DBConnect: fieldsync.Connect})
+	app := core.NewBaseApp(core.BaseAppConfig{DataDir: fresh.Dir(t), DBConnect: fieldsync.Connect})
 	o := &office{T: t, app: app}
 	o.ok(app.Bootstrap())
-	o.ok(app.RunAllMigrations())
 	bind(app, clock.Now)
 	t.Cleanup(func() {
 		_ = app.OnTerminate().Trigger(&core.TerminateEvent{App: app}, func(*core.TerminateEvent) error { return app.ResetBootstrapState() })

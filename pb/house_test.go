@@ -20,6 +20,7 @@ var house = map[string]struct {
 }{
 	"gangwan/hooks":                   {nil, "the domain imports none of ours; anyone may import it"},
 	"gangwan/pb_migrations":           {nil, "a migration is frozen: it must not change when the domain does"},
+	"gangwan/pb_migrations/fresh":     {[]string{"gangwan/pb_migrations"}, "it gives tests a migrated database; nothing but tests may import it"},
 	"gangwan/pb/fieldsync":            {[]string{"gangwan/hooks"}, "sync knows the domain and nothing else of ours"},
 	"gangwan/pb/fieldsync/testserver": {[]string{"gangwan/hooks", "gangwan/pb/fieldsync", "gangwan/pb_migrations"}, "outside clients are tested against the real server, wired as in pb but with a clock and hands of its own"},
 	"gangwan/pb/ops":                  {[]string{"gangwan/hooks", "gangwan/pb/fieldsync"}, "an operator's commands know the domain and sync"},
@@ -31,7 +32,7 @@ var house = map[string]struct {
 	"gangwan/pipeline/oracle/compare": {[]string{"gangwan/pipeline/oracle"}, "it runs the oracle and nothing else"},
 	"gangwan/reports":                 {[]string{"gangwan/hooks"}, "the marts' columns are the contract between pipeline and reports"},
 	"gangwan/pb/demo":                 {[]string{"gangwan/hooks", "gangwan/pb/fieldsync", "gangwan/pb/registry", "gangwan/pipeline"}, "the demo plays phones and imports; reports it reads as a user"},
-	"gangwan/pb/generate":             {[]string{"gangwan/pipeline", "gangwan/pb_migrations", "gangwan/hooks"}, "the generator wires migrations to what derives from them"},
+	"gangwan/pb/generate":             {[]string{"gangwan/pipeline", "gangwan/pb_migrations", "gangwan/hooks", "gangwan/pb/console"}, "the generator wires migrations to what derives from them"},
 }
 
 func TestNothingImportsAgainstTheDirectionOfTheHouse(t *testing.T) {

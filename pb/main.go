@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/jonboulle/clockwork"
@@ -47,10 +48,10 @@ func main() {
 	serve := pbcmd.NewServeCommand(app, true)
 	// By the command, not with the rules: the demo serves too, while it makes a season in minutes by a clock of its own.
 	serve.PreRun = func(*cobra.Command, []string) { pipeline.BindSchedule(app, ticking, runPipeline) }
-	imports := registry.Command(app, clock)
+	imports, superusers := registry.Command(app, clock), pbcmd.NewSuperuserCommand(app)
 	root.AddCommand(
 		serve,
-		pbcmd.NewSuperuserCommand(app),
+		superusers,
 		imports,
 		pipelineCommand(app, clock),
 		demo.Command(app, demoClock, demo.Deps{Pipeline: func(ctx context.Context, date string, progress func(string)) (string, error) {
@@ -63,6 +64,12 @@ func main() {
 		noteFlagErrors(c) // they word their own; all others take the root's
 	}
 	noteFlagErrors(root)
+	for _, c := range imports.Commands() {
+		logUse(app, clock, c, "import", "")
+	}
+	for _, c := range superusers.Commands() {
+		logUse(app, clock, c, "update", core.CollectionNameSuperusers)
+	}
 	for _, c := range root.Commands() {
 		noteFailure(c)
 	}
@@ -124,6 +131,34 @@ func noteFailure(c *cobra.Command) {
 	}
 }
 
+// logUse writes a line of the access log once a command has changed records: which command, and its first argument (a file, an
+// account; the second of superuser is a password). A dry run changes nothing, nor does writing a template.
+func logUse(app core.App, clock hooks.Clock, c *cobra.Command, action, collection string) {
+	run := c.RunE
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		err := run(cmd, args)
+		var exit registry.ExitError
+		dry, _ := cmd.Flags().GetBool("dry-run")
+		does, of := action, args
+		if template, _ := cmd.Flags().GetString("template"); template != "" {
+			// An empty form takes nothing away, the list that a bank has to answer does.
+			does, of, dry = "export", []string{template}, cmd.Name() != "answers"
+		}
+		if dry || err != nil && (!errors.As(err, &exit) || exit.Code != 2) {
+			return err
+		}
+		target := cmd.CommandPath()
+		if len(of) > 0 {
+			target += " " + filepath.Base(of[0])
+		}
+		// A superuser is made before the first start has made the tables: that line is missing, and no other.
+		if app.HasTable("read_log") {
+			err = errors.Join(err, hooks.Log(app, hooks.Entry{At: clock(), Action: does, Collection: collection, Target: target}.Operator()))
+		}
+		return err
+	}
+}
+
 // noteFlagErrors does the same for flags that are not understood: such a command does not run at all.
 func noteFlagErrors(c *cobra.Command) {
 	word := c.FlagErrorFunc()
@@ -150,6 +185,7 @@ func bind(app core.App, clock hooks.Clock) {
 	hooks.Bind(app, clock)
 	fieldsync.Bind(app, clock)
 	reports.BindPortal(app, clock)
+	registry.Bind(app, clock)
 	console.Bind(app)
 	fieldapp.Bind(app, clock)
 }

@@ -153,7 +153,7 @@ func (c *carrier) work(n int) {
 		c.own = append(c.own, id)
 	case 3, 4, 5:
 		field := []string{"contact", "phone", "address"}[r.IntN(3)]
-		c.Update("enterprises", shop, map[string]any{field: fmt.Sprint("13800", n)})
+		c.Update("enterprises", shop, map[string]any{field: fmt.Sprint(13800000000 + n)})
 	case 6:
 		if len(c.own) > 0 {
 			c.Update("visits", c.own[r.IntN(len(c.own))], map[string]any{"notes": fmt.Sprint("改于第", n, "步")})

@@ -30,6 +30,11 @@ func init() {
 		if err := app.Save(users); err != nil {
 			return err
 		}
+		// From here on triggers keep it; whoever walks grids already stands near their harbours.
+		if err := execAll(app, `UPDATE users SET scope_harbours = (SELECT json_group_array(harbour) FROM (SELECT DISTINCT harbour FROM grids
+			WHERE harbour != '' AND id IN (SELECT value FROM json_each(users.scope_grids)) ORDER BY harbour)) WHERE json_array_length(scope_grids) > 0`); err != nil {
+			return err
+		}
 
 		contacts := newBase("contacts",
 			needText("name", 40, "姓名"),

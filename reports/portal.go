@@ -171,12 +171,15 @@ func (p *portal) login(e *core.RequestEvent) error {
 		if any, err := e.App.FindFirstRecordByFilter("users", "id != ''"); err == nil {
 			any.ValidatePassword(password)
 		}
+		hooks.LogSoon(e.App, p.line(e, nil, "sign_in_failed", ""))
 		return again(http.StatusUnauthorized, wrongPassword)
 	}
 	if !record.ValidatePassword(password) || !admitted(e, record) {
+		hooks.LogSoon(e.App, p.line(e, record, "sign_in_failed", ""))
 		return again(http.StatusUnauthorized, wrongPassword)
 	}
 	done()
+	hooks.LogSoon(e.App, p.line(e, record, "sign_in", ""))
 	_, err := readerFor(e, record)
 	if err != nil && !errors.Is(err, errMustChange) {
 		return p.refuse(e, err)
@@ -398,6 +401,9 @@ func (p *portal) file(e *core.RequestEvent, r *reader) error {
 		return p.notYours(e, r)
 	}
 	action := "read"
+	if book && !hooks.MayExport(r.record) {
+		return p.message(e, http.StatusForbidden, r, "没有导出权限", hooks.Message("export_not_allowed")+"。")
+	}
 	if book {
 		entry.File, action = entry.Workbook, "export"
 	}
@@ -408,7 +414,7 @@ func (p *portal) file(e *core.RequestEvent, r *reader) error {
 	if err != nil {
 		return err
 	}
-	if err := p.logRead(e.App, r, action, entry.File+" "+run.Date); err != nil {
+	if err := hooks.Log(e.App, p.line(e, r.record, action, entry.File+" "+run.Date)); err != nil {
 		return err // a read that cannot be logged does not happen
 	}
 	if book {
@@ -432,24 +438,9 @@ func (p *portal) notYours(e *core.RequestEvent, r *reader) error {
 	return p.message(e, http.StatusForbidden, r, "不能查看这份报告", "镇街账号只能查看本镇街（"+r.StreetName+"）的报告。")
 }
 
-func (p *portal) logRead(app core.App, r *reader, action, target string) error {
-	c, err := app.FindCachedCollectionByNameOrId("read_log")
-	if err != nil {
-		return err
-	}
-	line := core.NewRecord(c)
-	if r.Super { // the relation is to users only
-		target += " " + r.record.Email()
-	} else {
-		line.Set("user", r.record.Id)
-	}
-	if runes := []rune(target); len(runes) > 200 {
-		target = string(runes[:200])
-	}
-	line.Set("action", action)
-	line.Set("target", target)
-	line.Set("at", hooks.Stored(p.now()))
-	return app.Save(line)
+// line begins a line of the access log for this request.
+func (p *portal) line(e *core.RequestEvent, account *core.Record, action, target string) hooks.Entry {
+	return hooks.Entry{At: p.now(), Action: action, Target: target, Via: "portal"}.From(e, account)
 }
 
 // runLine is a pipeline run in words.

@@ -11,16 +11,16 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"gangwan/hooks"
-	_ "gangwan/pb_migrations"
+	"gangwan/pb_migrations/fresh"
 
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
-	_ "github.com/pocketbase/pocketbase/migrations"
 )
 
 const secret = "correct-horse"
@@ -36,10 +36,7 @@ type office struct {
 func openOffice(t *testing.T) *office {
 	t.Helper()
 	o := &office{T: t, now: time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC)}
-	o.app = core.NewBaseApp(core.BaseAppConfig{DataDir: t.TempDir()})
-	must(t, o.app.Bootstrap())
-	t.Cleanup(func() { _ = o.app.ResetBootstrapState() })
-	must(t, o.app.RunAllMigrations())
+	o.app = fresh.App(t)
 	BindPortal(o.app, func() time.Time { return o.now })
 	router, err := apis.NewRouter(o.app)
 	must(t, err)
@@ -51,8 +48,8 @@ func openOffice(t *testing.T) *office {
 
 	street := o.record("areas", map[string]any{"code": "500101001", "name": "高笋塘街道", "kind": "street"})
 	o.record("areas", map[string]any{"code": "500101017", "name": "太白街道", "kind": "street"})
-	o.user("official", map[string]any{"email": "jrb@example.com", "mobile": "13900000001", "staff_no": "JR-001", "name": "金融办"})
-	o.user("street_official", map[string]any{"mobile": "13900000002", "name": "街道账号", "street": street.Id})
+	o.user("official", map[string]any{"email": "jrb@example.com", "mobile": "13900000001", "staff_no": "JR-001", "name": "金融办", "may_export": true})
+	o.user("street_official", map[string]any{"mobile": "13900000002", "name": "街道账号", "street": street.Id, "may_export": true})
 	o.user("street_official", map[string]any{"mobile": "13900000005", "name": "没有街道"})
 	o.user("bank", map[string]any{"mobile": "13900000003", "name": "银行柜台"})
 	o.user("official", map[string]any{"mobile": "13900000004", "name": "新来的", "must_change_password": true})
@@ -187,7 +184,7 @@ func (o *office) expect(what string, a answer, status int, words ...string) {
 
 func (o *office) reads() []*core.Record {
 	o.Helper()
-	rs, err := o.app.FindRecordsByFilter("read_log", "", "created", 0, 0)
+	rs, err := o.app.FindRecordsByFilter("read_log", "action = 'read' || action = 'export'", "@rowid", 0, 0)
 	must(o, err)
 	return rs
 }
@@ -306,10 +303,53 @@ func TestEveryReadIsLoggedWithReaderTargetAndTheClockThatWasGiven(t *testing.T) 
 	}
 	official, err := o.app.FindFirstRecordByData("users", "staff_no", "JR-001")
 	must(t, err)
-	for i, want := range []struct{ user, target string }{{official.Id, "coverage-500101.html 2026-11-22"}, {"", "conversion-500101109.html 2026-11-22 root@example.com"}} {
+	for i, want := range []struct{ id, actor, role, target string }{{official.Id, "金融办", "official", "coverage-500101.html 2026-11-22"},
+		{reads[1].GetString("actor_id"), "root@example.com", "superuser", "conversion-500101109.html 2026-11-22"}} {
 		r := reads[i]
-		if r.GetString("user") != want.user || r.GetString("target") != want.target || r.GetString("action") != "read" || r.GetString("at") != "2026-11-23 01:00:00.000Z" {
+		if r.GetString("actor_id") != want.id || r.GetString("actor") != want.actor || r.GetString("actor_role") != want.role || r.GetString("target") != want.target ||
+			r.GetString("action") != "read" || r.GetString("via") != "portal" || r.GetString("address") == "" || r.GetString("at") != "2026-11-23 01:00:00.000Z" {
 			t.Errorf("%v", r.PublicExport())
+		}
+	}
+	// The account goes, what it read stays with its name.
+	must(t, o.app.Delete(official))
+	if again := o.reads(); len(again) != 2 || again[0].GetString("actor") != "金融办" || again[0].GetString("actor_id") != official.Id {
+		t.Errorf("after the account went: %v", again)
+	}
+}
+
+func TestSigningInAtThePortalIsLoggedAndFailingToAsWell(t *testing.T) {
+	o := openOffice(t)
+	o.signedIn("JR-001")
+	o.browser().signIn("13900000001", "nonsense")
+	o.browser().signIn("my-password-in-the-wrong-field", "nonsense")
+	lines, err := o.app.FindRecordsByFilter("read_log", "", "@rowid", 0, 0)
+	must(t, err)
+	var got []string
+	for _, l := range lines {
+		got = append(got, l.GetString("action")+" "+l.GetString("actor")+l.GetString("target"))
+	}
+	if want := []string{"sign_in 金融办", "sign_in_failed 金融办", "sign_in_failed "}; !slices.Equal(got, want) {
+		t.Errorf("%q, not %q", got, want)
+	}
+}
+
+func TestReadingAReportIsNotTheRightToTakeItAway(t *testing.T) {
+	o := openOffice(t)
+	o.publish("2026-11-22")
+	official, err := o.app.FindFirstRecordByData("users", "staff_no", "JR-001")
+	must(t, err)
+	official.Set("may_export", false)
+	must(t, o.app.Save(official))
+	b := o.signedIn("JR-001")
+	if body := b.open("/reports/2026-11-22/").body; strings.Contains(body, ".xlsx") || !strings.Contains(body, "coverage-500101.html") {
+		t.Error("the list offers workbooks to a reader who may not have them, or no report")
+	}
+	o.expect("the workbook all the same", b.open("/reports/2026-11-22/coverage-500101.xlsx"), http.StatusForbidden, "没有导出的权限", "区管理员")
+	o.expect("the report", b.open("/reports/2026-11-22/coverage-500101.html"), http.StatusOK, "万州区走访覆盖报告")
+	for _, l := range o.reads() {
+		if l.GetString("action") == "export" {
+			t.Error("an export that did not happen is logged")
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/pocketbase/pocketbase/core"
+
+	"gangwan/hooks"
 )
 
 const (
@@ -84,6 +86,9 @@ func (r *reader) District() bool { return r.Super || r.Role == "official" }
 
 // Ordinary accounts change their password here; a superuser has the console for it.
 func (r *reader) Ordinary() bool { return !r.Super }
+
+// Exports tells whether the reader may download workbooks.
+func (r *reader) Exports() bool { return hooks.MayExport(r.record) }
 
 func (r *reader) may(e Entry) bool {
 	return r.District() || (r.Street != "" && e.AreaCode == r.Street && e.Kind != "district")

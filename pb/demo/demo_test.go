@@ -12,11 +12,10 @@ import (
 	"testing"
 
 	"github.com/pocketbase/pocketbase/core"
-	_ "github.com/pocketbase/pocketbase/migrations"
 
 	"gangwan/hooks"
 	"gangwan/pb/fieldsync"
-	_ "gangwan/pb_migrations"
+	"gangwan/pb_migrations/fresh"
 )
 
 // newServerApp is an app wired as main wires it, in a directory of its own.
@@ -47,7 +46,7 @@ func freeAddress(t testing.TB) string {
 func small() Options { return Options{Enterprises: 300, Phones: 4, Days: 10, Seed: 1, Exit: true} }
 
 func TestASmallDemoEndsWithEveryOutboxEmptyAndEveryRecordInTheDatabase(t *testing.T) {
-	dir := t.TempDir()
+	dir := fresh.Dir(t)
 	clock := NewClock()
 	app := newServerApp(t, dir, clock)
 	o := small()
@@ -95,7 +94,7 @@ func TestASmallDemoEndsWithEveryOutboxEmptyAndEveryRecordInTheDatabase(t *testin
 }
 
 func TestADirectoryWithADemoIsServedAgainAndNeverFilledTwice(t *testing.T) {
-	dir := t.TempDir()
+	dir := fresh.Dir(t)
 	if err := writeAccounts(dir, []Account{{Role: "official", Email: "a@b.test", Password: "x", User: "u"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -118,12 +117,9 @@ func TestADirectoryWithADemoIsServedAgainAndNeverFilledTwice(t *testing.T) {
 }
 
 func TestADirectoryWithSomebodysOwnDataIsRefusedInChinese(t *testing.T) {
-	dir := t.TempDir()
+	dir := fresh.Dir(t)
 	clock := NewClock()
 	app := newServerApp(t, dir, clock)
-	if err := app.RunAllMigrations(); err != nil {
-		t.Fatal(err)
-	}
 	users, err := app.FindCollectionByNameOrId("users")
 	if err != nil {
 		t.Fatal(err)

@@ -114,7 +114,8 @@ func (d *district) loadPeople(tx core.App, areaID map[string]string, save func(s
 	for _, p := range d.people {
 		u := core.NewRecord(users)
 		u.Id = p.id
-		for k, v := range map[string]any{"name": p.name, "role": p.role, "email": p.email, "verified": true, "emailVisibility": false, "mobile": p.mobile, "staff_no": p.staffNo, "street": areaID[p.street]} {
+		for k, v := range map[string]any{"name": p.name, "role": p.role, "email": p.email, "verified": true, "emailVisibility": false, "mobile": p.mobile, "staff_no": p.staffNo, "street": areaID[p.street],
+			"may_export": p.role == "official" || p.role == "street_official" || p.role == "bank"} {
 			u.Set(k, v)
 		}
 		if p.harbour >= 0 {

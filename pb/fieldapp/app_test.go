@@ -13,26 +13,22 @@ import (
 
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
-	_ "github.com/pocketbase/pocketbase/migrations"
 
 	"gangwan/hooks"
-	_ "gangwan/pb_migrations"
+	"gangwan/pb_migrations/fresh"
 )
 
 var clock = time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC)
 
 func serveApp(t *testing.T) (core.App, string) {
 	t.Helper()
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: t.TempDir()})
+	app := fresh.App(t)
 	ok := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	ok(app.Bootstrap())
-	t.Cleanup(func() { _ = app.ResetBootstrapState() })
-	ok(app.RunAllMigrations())
 	now := func() time.Time { return clock }
 	hooks.Bind(app, now)
 	Bind(app, now)

@@ -27,7 +27,7 @@ func (f Finding) Mendable() bool { return f.mend != nil }
 // when all is well. It only reads. The database must be migrated.
 func Doctor(app core.App, now time.Time) ([]Finding, error) {
 	e := &examination{app: app, db: app.DB(), now: now}
-	for _, look := range []func() error{e.clock, e.epoch, e.triggers, e.membership, e.scopes, e.followers, e.feed, e.waits} {
+	for _, look := range []func() error{e.clock, e.epoch, e.triggers, e.kept, e.membership, e.scopes, e.followers, e.feed, e.waits} {
 		if err := look(); err != nil {
 			return nil, err
 		}
@@ -183,12 +183,22 @@ func (e *examination) triggers() error {
 	return nil
 }
 
+// kept: the logs that nobody may change.
+func (e *examination) kept() error {
+	missing, err := hooks.MissingKept(e.db)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	e.add("log_unkept", func(tx core.App, _ time.Time) error { return hooks.EnsureKept(tx) }, "操作日志和上报处理记录缺少防改触发器：%s；这期间的记录可能被改动或删除", strings.Join(missing, "、"))
+	return nil
+}
+
 func first(names []string) string { return strings.Join(names[:min(shown, len(names))], "、") }
 
 func (e *examination) membership() error {
-	wrong := `COALESCE(NULLIF(scope_grids, ''), '[]') IS NOT ` + membership("users.id")
-	return e.rows("membership_differs", "网格员现在负责的网格（scope_grids）与网格分配不一致", `SELECT id FROM users WHERE `+wrong,
-		execute(`UPDATE users SET scope_grids = `+membership("users.id")+` WHERE `+wrong))
+	wrong := `(COALESCE(NULLIF(scope_grids, ''), '[]') IS NOT ` + membership("users.id") + ` OR COALESCE(NULLIF(scope_harbours, ''), '[]') IS NOT ` + near + `)`
+	return e.rows("membership_differs", "网格员现在负责的网格（scope_grids）或服务港湾（scope_harbours）与网格分配不一致", `SELECT id FROM users WHERE `+wrong,
+		execute(`UPDATE users SET scope_grids = `+membership("users.id")+` WHERE `+wrong, `UPDATE users SET scope_harbours = `+near+` WHERE `+wrong))
 }
 
 func (e *examination) scopes() error {

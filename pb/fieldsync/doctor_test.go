@@ -53,6 +53,7 @@ func TestTheDoctorNamesAndMendsWhateverPlainSQLBreaks(t *testing.T) {
 		codes []string
 	}{
 		{"nothing", func(*district) {}, nil},
+		{"the access log's lock taken off", func(d *district) { d.sql(`DROP TRIGGER log_kept_delete`, `DROP TRIGGER audit_kept_update`) }, []string{"log_unkept"}},
 		{"a trigger dropped, and a change nobody saw", func(d *district) {
 			d.sql(`DROP TRIGGER sync_enterprises_update`, `UPDATE enterprises SET contact = '没人看见' WHERE id = 'ent100000000000'`)
 		}, []string{"trigger_missing"}},

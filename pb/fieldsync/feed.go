@@ -449,22 +449,26 @@ func epochOf(db dbx.Builder) (string, error) {
 // downloads anew. It takes the time from which that counts and returns the new life's name.
 func NewEpoch(app core.App, now time.Time) (epoch string, err error) {
 	err = app.RunInTransaction(func(tx core.App) error {
-		epoch, err = newEpoch(tx, now)
+		epoch, err = newEpoch(tx, now, 0)
 		return err
 	})
 	return epoch, err
 }
 
-func newEpoch(tx core.App, now time.Time) (string, error) {
+// lifeGap lies between the seqs of one life and the next: further than any life comes.
+const lifeGap = 1_000_000_000
+
+// newEpoch begins a new life behind all that is known of those before: reached is how far the lost one is known to have come.
+func newEpoch(tx core.App, now time.Time, reached int64) (string, error) {
 	for _, q := range []string{
 		`INSERT OR REPLACE INTO sync_state (key, value) VALUES ('epoch', lower(hex(randomblob(8)))),
 			('epoch_seq', (SELECT COALESCE(max(seq), 0) FROM sync_feed)), ('epoch_at', {:at})`,
 		`DELETE FROM sync_rewritten`,
 		// Further than the lost life can have come: whatever is applied in this one comes later in the order of both, so that what is
 		// sent again settles rightly after a second restore too.
-		`UPDATE sqlite_sequence SET seq = seq + 1000000000 WHERE name = 'sync_feed'`,
+		`UPDATE sqlite_sequence SET seq = max(seq, {:reached}) + {:gap} WHERE name = 'sync_feed'`,
 	} {
-		if _, err := tx.DB().NewQuery(q).Bind(dbx.Params{"at": hooks.Stored(now)}).Execute(); err != nil {
+		if _, err := tx.DB().NewQuery(q).Bind(dbx.Params{"at": hooks.Stored(now), "reached": reached, "gap": lifeGap}).Execute(); err != nil {
 			return "", err
 		}
 	}

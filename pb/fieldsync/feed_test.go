@@ -211,7 +211,7 @@ func TestARestoreThatNobodyAnnouncedOpensANewLifeOnce(t *testing.T) {
 		t.Errorf("the new life began at %q after seq %q, want %q", got, d.state("epoch_seq"), want)
 	}
 	// One that read its page before the first was done, and one that comes later.
-	if err := serverOf(d.app).write(1, (&aheadOfFeed{old}).newEpoch(d.time)); err != nil || d.state("epoch") != second {
+	if err := serverOf(d.app).write(1, (&aheadOfFeed{epoch: old}).newEpoch(d.time)); err != nil || d.state("epoch") != second {
 		t.Errorf("a proof at the same time opened another life: %v", err)
 	}
 	if page := q.page(0); !page.Reset || page.Epoch != second {
@@ -222,6 +222,38 @@ func TestARestoreThatNobodyAnnouncedOpensANewLifeOnce(t *testing.T) {
 	}
 	p.pull(0)
 	q.pull(0)
+}
+
+// Invariant 1: with a backup from before the last restore the life before that comes back. The phones of the lost one prove it, though
+// nothing may have been written in it; what an announced restore has ended proves nothing.
+func TestABackupFromBeforeTheLastRestorePutBackOpensANewLifeOnce(t *testing.T) {
+	d := newDistrict(t)
+	p, q := d.phone("worker1"), d.phone("worker2")
+	p.pull(0)
+	q.pull(0)
+	announced, again, unannounced := d.backup(), d.backup(), d.backup()
+	seen := map[string]bool{d.state("epoch"): true}
+	for _, backup := range []string{announced, again} {
+		d.restoreFrom(backup)
+		epoch, err := NewEpoch(d.app, d.time)
+		if page := p.page(0); err != nil || seen[epoch] || !page.Reset || page.Epoch != epoch || d.state("epoch") != epoch {
+			t.Fatalf("%s is answered %+v: %v", epoch, page, err)
+		}
+		seen[epoch] = true
+		if backup == announced {
+			expect(t, p.push(p.visit("ent100000000000", "grid10000000000"))[0], Applied, "")
+			p.pull(0)
+		}
+	}
+	q.pull(0)
+	d.restoreFrom(unannounced)
+	page := p.page(0)
+	if !page.Reset || seen[page.Epoch] || d.state("epoch") != page.Epoch {
+		t.Fatalf("the phone is answered %+v, the lives so far are %v", page, seen)
+	}
+	if other := q.page(0); !other.Reset || other.Epoch != page.Epoch {
+		t.Errorf("the second proof of the same restore opened another life: %+v", other)
+	}
 }
 
 func TestAnAnnouncedRestoreForgetsWhatTheLifeBeforeHadSentAgain(t *testing.T) {

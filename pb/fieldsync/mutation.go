@@ -94,9 +94,13 @@ func (a *applier) apply(s *sent) (Result, error) {
 	if err := a.remember(s.m, s.hash, r, s.raw); err != nil {
 		return r, err
 	}
-	// What stood behind the mutation that this one replaces waits for nothing any more.
-	if r.Status == Applied && s.m.Op == "create" || s.m.Replaces != "" {
-		err = a.release(s.m.Record)
+	if r.Status == Applied && s.m.Op == "create" {
+		if err := a.release(s.m.Record, true); err != nil {
+			return r, err
+		}
+	}
+	if r.passed != "" {
+		err = a.release(r.passed, false)
 	}
 	return r, err
 }

@@ -124,6 +124,8 @@ type Result struct {
 	Ignored   []string                 `json:"ignored,omitempty"`
 
 	prev int64 // the record's revision before
+	// passed is the record on which the mutation that this one replaces held up others.
+	passed string
 }
 
 // rev is the record's revision after; 0 when nothing was done to it.

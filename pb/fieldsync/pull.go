@@ -263,8 +263,11 @@ func (s *Server) pull(ctx context.Context, user *core.Record, req *PullRequest) 
 	return body, err
 }
 
-// aheadOfFeed says that a cursor of this very life has read more than the feed holds: the database was put back.
-type aheadOfFeed struct{ epoch string }
+// aheadOfFeed says that a cursor has read further than the feed ever came: the database was put back.
+type aheadOfFeed struct {
+	epoch string
+	read  int64
+}
 
 func (a *aheadOfFeed) Error() string { return "a cursor is ahead of the feed" }
 
@@ -275,10 +278,13 @@ func (a *aheadOfFeed) newEpoch(now time.Time) func(tx core.App) error {
 		if err != nil || epoch != a.epoch {
 			return err
 		}
-		_, err = newEpoch(tx, now)
+		_, err = newEpoch(tx, now, a.read)
 		return err
 	}
 }
+
+// whatPlacesAUser are the fields of users from which hooks.UserScopes follow.
+var whatPlacesAUser = append([]string{"scope_grids", "scope_harbours"}, hooks.PostFields...)
 
 func (s *Server) readPage(ctx context.Context, user *core.Record, req *PullRequest) (*pageBody, error) {
 	limit := req.Limit
@@ -289,15 +295,20 @@ func (s *Server) readPage(ctx context.Context, user *core.Record, req *PullReque
 	err := s.withSnapshot(ctx, func(snap *snapshot) error {
 		// The user as of this very read: a grid lost a moment ago is lost here.
 		fresh := user.Clone()
-		var role, harbour, bank, grids, epoch, key string
+		var epoch, key string
+		present := make([]string, len(whatPlacesAUser))
 		var top, schema int64
-		if err := snap.one(`SELECT role, harbour, bank, scope_grids, (SELECT COALESCE(max(seq), 0) FROM sync_feed), (SELECT schema_version FROM pragma_schema_version),
-			(SELECT value FROM sync_state WHERE key = 'epoch'), (SELECT value FROM sync_state WHERE key = 'cursor_key') FROM users WHERE id = ?`,
-			[]any{user.Id}, &role, &harbour, &bank, &grids, &top, &schema, &epoch, &key); err != nil {
+		into := []any{&top, &schema, &epoch, &key}
+		for i := range present {
+			into = append(into, &present[i])
+		}
+		if err := snap.one(`SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'), 0), (SELECT schema_version FROM pragma_schema_version),
+			(SELECT value FROM sync_state WHERE key = 'epoch'), (SELECT value FROM sync_state WHERE key = 'cursor_key'), `+strings.Join(whatPlacesAUser, ", ")+` FROM users WHERE id = ?`,
+			[]any{user.Id}, into...); err != nil {
 			return err
 		}
-		for k, v := range map[string]string{"role": role, "harbour": harbour, "bank": bank, "scope_grids": grids} {
-			fresh.Set(k, v)
+		for i, k := range whatPlacesAUser {
+			fresh.Set(k, present[i])
 		}
 		view, err := s.viewOf(s.app, fresh, req.Collections)
 		if err != nil {
@@ -305,11 +316,15 @@ func (s *Server) readPage(ctx context.Context, user *core.Record, req *PullReque
 		}
 		var given *cursor
 		if req.Cursor != nil {
-			if given = readCursor(key, *req.Cursor); given != nil && given.Epoch == epoch {
+			if given = readCursor(key, *req.Cursor); given != nil {
+				read := int64(0)
 				for _, p := range given.Scopes {
-					if p.Read > top {
-						return &aheadOfFeed{epoch}
-					}
+					read = max(read, p.Read)
+				}
+				// Of another life only one that lies a whole gap further is proof: a backup from before that life was put back. One that
+				// begins near this one was lost in a restore that was announced.
+				if read > top && (given.Epoch == epoch || read-top > lifeGap/2) {
+					return &aheadOfFeed{epoch, read}
 				}
 			}
 		}
@@ -544,7 +559,9 @@ func scopeTest(h hooks.Holding, scope string) (cond string, args []any, list, ok
 }
 
 // held says beside a test of a scope column that it is not empty, which is what the indexes are over.
-func held(test string, c hooks.ScopeColumn) string { return "(" + test + " AND t." + c.Column + " != '')" }
+func held(test string, c hooks.ScopeColumn) string {
+	return "(" + test + " AND t." + c.Column + " != '')"
+}
 
 func scannable(holdings []hooks.Holding, scope string) bool {
 	return !slices.ContainsFunc(holdings, func(h hooks.Holding) bool {

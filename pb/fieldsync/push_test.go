@@ -117,6 +117,19 @@ func TestADemandThatComesBeforeItsVisitWaitsForIt(t *testing.T) {
 	}
 }
 
+// The rules store a telephone number in one form; the phone still holds it as it was typed, and goes on from there.
+func TestANumberTypedWithSpacesAndMendedOfflineIsNoConflict(t *testing.T) {
+	d := newDistrict(t)
+	p := d.phone("worker1")
+	expect(t, p.push(p.update("enterprises", "ent100000000000", "phone", "13900000001", "139 1111 1111"))[0], Applied, "")
+	expect(t, p.push(p.update("enterprises", "ent100000000000", "phone", "139 1111 1111", "（023）5812 3456"))[0], Applied, "")
+	r, err := d.app.FindRecordById("enterprises", "ent100000000000")
+	if err != nil || r.GetString("phone") != "023-58123456" {
+		t.Errorf("%s, %v", r.GetString("phone"), err)
+	}
+	expect(t, p.push(p.update("enterprises", "ent100000000000", "phone", "（023）5812 3456", "问老张"))[0], Rejected, "phone_letters")
+}
+
 func TestTwoPhonesEditingOneFieldKeepTheServersValueAndBothAreKept(t *testing.T) {
 	d := newDistrict(t)
 	p, q := d.phone("worker1"), d.phone("counter")

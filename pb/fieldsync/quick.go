@@ -76,7 +76,6 @@ type ground struct {
 	exists map[string]map[string]bool // collection → records that are surely there
 	scopes map[string][]string        // collection and sources → scope columns
 	memo   *hooks.Memo
-	merged bool // some records have been merged: references may have to follow
 	long   bool // something of this push waits: what comes may release it
 }
 
@@ -116,9 +115,6 @@ func (a *applier) survey(mutations []*sent) (*ground, error) {
 	if err := g.names(`SELECT waits_for FROM sync_deferred WHERE waits_for IN (SELECT value FROM json_each(?1))
 		UNION ALL SELECT id FROM sync_attachments WHERE status != 'applied' AND id IN (SELECT value FROM json_each(?1))
 		UNION ALL SELECT record FROM sync_attachments WHERE status != 'applied' AND record IN (SELECT value FROM json_each(?1))`, []any{list}, g.waited); err != nil {
-		return nil, err
-	}
-	if err := g.each(`SELECT EXISTS (SELECT 1 FROM sync_merged)`, nil, func(r *sql.Rows) error { return r.Scan(&g.merged) }); err != nil {
 		return nil, err
 	}
 	return g, g.surveyReferences(mutations)
@@ -164,7 +160,7 @@ func (g *ground) surveyReferences(mutations []*sent) error {
 	for collection, ids := range named {
 		slices.Sort(ids)
 		there := map[string]bool{}
-		if err := g.names("SELECT id FROM "+collection+" WHERE id IN (SELECT value FROM json_each(?))", []any{jsonText(slices.Compact(ids))}, there); err != nil {
+		if err := g.names("SELECT id FROM "+collection+" WHERE id IN (SELECT value FROM json_each(?))"+unmerged, []any{jsonText(slices.Compact(ids)), collection}, there); err != nil {
 			return err
 		}
 		g.exists[collection] = there
@@ -184,7 +180,7 @@ func (g *ground) surveyReferences(mutations []*sent) error {
 // plain tells whether nothing known stands against going the quick way.
 func (g *ground) plain(s *sent) bool {
 	m := &s.m
-	return s.ok && !g.long && !g.merged && m.Op == "create" && m.Replaces == "" && m.AppliedSeq == 0 && m.ServerTime == "" &&
+	return s.ok && !g.long && m.Op == "create" && m.Replaces == "" && m.AppliedSeq == 0 && m.ServerTime == "" &&
 		slices.Contains(selfContained, m.Collection) && sensible(*m) && g.known[m.ID] == nil &&
 		g.first[m.ID] == s && g.first["record "+m.Record] == s && !g.used[m.Collection+" "+m.Record] && !g.waited[m.Record]
 }
@@ -199,13 +195,16 @@ func (g *ground) changed(s *sent, r Result) {
 	g.long = g.long || r.Status == Deferred
 }
 
-// has tells whether a record is there; it asks again for one that was not.
+// What names a merged record must follow to the one that was kept, and only the long way does.
+const unmerged = " AND NOT EXISTS (SELECT 1 FROM sync_merged WHERE sync_merged.collection = ? AND sync_merged.record = id)"
+
+// has tells whether a record is there and was not merged; it asks again for one that was not.
 func (g *ground) has(collection, id string) bool {
 	if g.exists[collection][id] {
 		return true
 	}
 	there := false
-	err := g.each("SELECT 1 FROM "+collection+" WHERE id = ?", []any{id}, func(*sql.Rows) error { there = true; return nil })
+	err := g.each("SELECT 1 FROM "+collection+" WHERE id = ?"+unmerged, []any{id, collection}, func(*sql.Rows) error { there = true; return nil })
 	if err != nil || !there {
 		return false
 	}

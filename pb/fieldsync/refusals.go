@@ -159,34 +159,35 @@ func (a *applier) mayReplace(id string) error {
 	return nil
 }
 
-// markReplaced closes the mutation that a mended one stands for.
-func (a *applier) markReplaced(m Mutation) error {
+// markReplaced closes the mutation that a mended one stands for, and tells on which record it held up others, if it waited.
+func (a *applier) markReplaced(m Mutation) (passed string, err error) {
 	old, err := a.replaceable(m.Replaces)
 	if err != nil || old == nil || old.Status == Applied || old.Status == Conflict {
-		return err
+		return "", err
 	}
 	if old.Status == Deferred {
 		closed, err := json.Marshal(Result{ID: m.Replaces, Status: Rejected, Errors: reject("_", "replaced").fields})
 		if err != nil {
-			return err
+			return "", err
 		}
 		for _, q := range []string{`DELETE FROM sync_deferred WHERE mutation = {:id}`,
 			`UPDATE sync_mutations SET status = 'rejected', result = {:result} WHERE id = {:id}`} {
 			if _, err := a.tx.DB().NewQuery(q).Bind(dbx.Params{"id": m.Replaces, "result": string(closed)}).Execute(); err != nil {
-				return err
+				return "", err
 			}
 		}
+		passed = old.Record
 	}
 	open, err := a.tx.FindAllRecords("sync_rejections", dbx.HashExp{"mutation_id": m.Replaces, "user": a.user.Id, "status": "open"})
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, r := range open {
 		r.Set("status", "replaced")
 		r.Set("replaced_by", m.ID)
 		if err := a.tx.Save(r); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return nil
+	return passed, nil
 }

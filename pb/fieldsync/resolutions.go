@@ -239,7 +239,7 @@ func (d *decision) replay() error {
 			err = a.settleWaiting(id, result, string(raw))
 		}
 		if err == nil && result.Status == Applied && m.Op == "create" {
-			err = a.release(m.Record)
+			err = a.release(m.Record, true)
 		}
 		return err
 	})

@@ -113,7 +113,11 @@ func (s *Server) route(se *core.ServeEvent) {
 		if err := json.Unmarshal(body, &req); err != nil {
 			return nil, badRequest(err)
 		}
-		return s.pull(e.Request.Context(), e.Auth, &req)
+		page, err := s.pull(e.Request.Context(), e.Auth, &req)
+		if err == nil && req.Cursor == nil {
+			hooks.LogSoon(e.App, hooks.Entry{At: s.now(), Action: "read", Target: "首次下载 " + req.Device}.From(e, e.Auth))
+		}
+		return page, err
 	}))
 	group.POST("/attachments", s.attachments).Bind(apis.BodyLimit(0))
 	group.POST("/attachments/missing", handle(s, MaxPushBytes, func(e *core.RequestEvent, body []byte) (any, error) {

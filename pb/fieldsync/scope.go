@@ -80,11 +80,18 @@ func (a *applier) sharedAt(r *core.Record, at time.Time) (bool, error) {
 		theirs = slices.DeleteFunc(theirs, func(s string) bool {
 			return strings.HasPrefix(s, hooks.GridScope) || strings.HasPrefix(s, hooks.HarbourScope)
 		})
-		grid, err := past("enterprises", enterprise.Id, "grid", enterprise.GetString("grid"))
+		then, err := a.mergedSince(enterprise, t, end)
 		if err != nil {
 			return false, err
 		}
-		if grid != "" {
+		for _, enterprise := range then {
+			grid, err := past("enterprises", enterprise.Id, "grid", enterprise.GetString("grid"))
+			if err != nil {
+				return false, err
+			}
+			if grid == "" {
+				continue
+			}
 			theirs = append(theirs, hooks.GridScope+grid)
 			var harbour string
 			if err := a.tx.DB().NewQuery(`SELECT harbour FROM grids WHERE id = {:id}`).Bind(dbx.Params{"id": grid}).Row(&harbour); err == nil && harbour != "" {
@@ -96,6 +103,25 @@ func (a *applier) sharedAt(r *core.Record, at time.Time) (bool, error) {
 		}
 	}
 	return overlaps(mine, theirs), nil
+}
+
+// mergedSince lists an enterprise and those that were merged into it after a time, but not before end: what is the kept one's now
+// may have been theirs then.
+func (a *applier) mergedSince(kept *core.Record, t, end string) ([]*core.Record, error) {
+	all := []*core.Record{kept}
+	for i := 0; i < len(all); i++ {
+		var ids []string
+		if err := a.tx.DB().NewQuery(`SELECT merged FROM enterprise_merges WHERE kept = {:kept} AND status = 'merged' AND at > {:t} AND at >= {:end}`).
+			Bind(dbx.Params{"kept": all[i].Id, "t": t, "end": end}).Column(&ids); err != nil {
+			return nil, err
+		}
+		merged, err := a.tx.FindRecordsByIds("enterprises", ids)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, merged...)
+	}
+	return all, nil
 }
 
 // enterpriseOf follows a record to the enterprise it is about; nil when there is none.

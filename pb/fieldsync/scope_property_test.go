@@ -6,9 +6,11 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/pocketbase/pocketbase/core"
 	"pgregory.net/rapid"
 
 	"gangwan/hooks"
@@ -61,6 +63,10 @@ type anyplace struct {
 
 func newAnyplace(t drawn) *anyplace {
 	w := &anyplace{district: newDistrict(t)}
+	for _, name := range []string{"商务委", "科技局"} {
+		w.save("agencies", map[string]any{"id": w.id(), "name": name, "kind": "department"})
+		w.save("areas", map[string]any{"id": w.id(), "name": name + "街", "code": fmt.Sprint(600000000 + w.n), "kind": "street"})
+	}
 	// Users of the other roles, two of them with a post at which nobody is yet; without the half second that hashing takes.
 	for name, post := range map[string][3]string{"head": {"harbour_head", "harbour2000000a", ""}, "liaison": {"liaison", "harbour1000000a", ""},
 		"department": {"department", "", ""}, "official": {"official", "", ""}, "street": {"street_official", "", ""}} {
@@ -160,12 +166,75 @@ func (w *anyplace) actions() map[string]func(*rapid.T) {
 		return w.id()
 	}
 	anything := []string{"enterprises", "visits", "demands", "photos", "demand_matches", "demand_events", "loans", "assignments", "sync_rejections", "sync_conflicts", "policies"}
+	var others []string // of which nothing is said below
+	for _, h := range hooks.Holdings {
+		if !h.All && h.Collection != "devices" && !slices.Contains(anything, h.Collection) {
+			others = append(others, h.Collection)
+		}
+	}
+	anything = append(anything, others...)
+	// anyOf is some value of a field, as SQLite holds it.
+	anyOf := func(r *rapid.T, f core.Field) any {
+		switch v := f.(type) {
+		case *core.RelationField:
+			target, err := w.app.FindCachedCollectionByNameOrId(v.CollectionId)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			if v.IsMultiple() {
+				return "[]"
+			}
+			return w.some(r, target.Name)
+		case *core.SelectField:
+			value := rapid.SampledFrom(v.Values).Draw(r, v.Name)
+			if v.IsMultiple() {
+				return `["` + value + `"]`
+			}
+			return value
+		case *core.TextField:
+			return text(r)
+		case *core.DateField:
+			return rapid.SampledFrom([]string{"", sqlNow}).Draw(r, v.Name)
+		}
+		return nil
+	}
 	return map[string]func(*rapid.T){
 		"time passes": func(r *rapid.T) {
 			w.time = w.time.Add(time.Duration(rapid.IntRange(1, 48*60).Draw(r, "minutes")) * time.Minute)
 		},
 		"a user changes posts": func(r *rapid.T) {
-			w.edit("users", user(r), map[string]any{"role": rapid.SampledFrom(roles).Draw(r, "role"), "harbour": w.some(r, "harbours"), "bank": w.some(r, "banks")})
+			w.edit("users", user(r), map[string]any{"role": rapid.SampledFrom(roles).Draw(r, "role"), "harbour": w.some(r, "harbours"), "bank": w.some(r, "banks"), "street": w.some(r, "areas"), "agency": w.some(r, "agencies")})
+		},
+		"a harbour goes to another street": func(r *rapid.T) {
+			id, _ := w.one(r, "harbours")
+			w.sql(`UPDATE harbours SET area = '%s' WHERE id = '%s'`, w.some(r, "areas"), id)
+		},
+		"a record of the other systems is written": func(r *rapid.T) {
+			of := rapid.SampledFrom(others).Draw(r, "of")
+			c, err := w.app.FindCachedCollectionByNameOrId(of)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			values := map[string]any{"id": made(r, of)}
+			for _, f := range c.Fields {
+				if v := anyOf(r, f); v != nil && !f.GetHidden() && f.GetName() != "id" && f.GetName() != "file" {
+					values[f.GetName()] = v
+				}
+			}
+			row(of, values)
+		},
+		"what decides over a record of the other systems changes": func(r *rapid.T) {
+			h := hooks.HoldingOf(rapid.SampledFrom(others).Draw(r, "of"))
+			id, ok := w.one(r, h.Collection)
+			if !ok {
+				r.Skip()
+			}
+			c, err := w.app.FindCachedCollectionByNameOrId(h.Collection)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			source := rapid.SampledFrom(h.Sources).Draw(r, "source")
+			w.sql(`UPDATE %s SET %s = '%v' WHERE id = '%s'`, h.Collection, source, anyOf(r, c.Fields.GetByName(source)), id)
 		},
 		"a user must change the password": func(r *rapid.T) {
 			w.edit("users", user(r), map[string]any{"must_change_password": rapid.IntRange(0, 2).Draw(r, "must") == 0})
@@ -245,7 +314,7 @@ func (w *anyplace) actions() map[string]func(*rapid.T) {
 			row("demand_events", map[string]any{"id": made(r, "demand_events"), "demand": w.some(r, "demands"), "match": w.some(r, "demand_matches"), "kind": "note", "at": sqlNow, "note": text(r)})
 		},
 		"a photo is written": func(r *rapid.T) {
-			of := rapid.SampledFrom([]string{"visits", "demands", "enterprises"}).Draw(r, "of")
+			of := rapid.SampledFrom(hooks.PhotoOwners).Draw(r, "of")
 			row("photos", map[string]any{"id": made(r, "photos"), "collection": of, "record": w.some(r, of), "bytes": 5})
 		},
 		"a loan is written": func(r *rapid.T) {

@@ -17,11 +17,10 @@ import (
 
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
-	_ "github.com/pocketbase/pocketbase/migrations"
 	"github.com/pocketbase/pocketbase/tools/router"
 
 	"gangwan/hooks"
-	_ "gangwan/pb_migrations"
+	"gangwan/pb_migrations/fresh"
 )
 
 // district is a real server with a small district in it and a clock that tests move.
@@ -45,10 +44,10 @@ var template = sync.OnceValues(func() (files map[string][]byte, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	b := &builder{now: func() time.Time { return dayOne }}
-	if b.app, err = boot(dir); err != nil {
+	if err := fresh.Fill(dir); err != nil {
 		return nil, err
 	}
-	if err := b.app.RunAllMigrations(); err != nil {
+	if b.app, err = boot(dir); err != nil {
 		return nil, err
 	}
 	hooks.Bind(b.app, b.now)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -78,7 +79,7 @@ func (a *applier) settle(m Mutation, raw json.RawMessage) (Result, error) {
 		return result, err
 	}
 	if m.Replaces != "" {
-		err = a.markReplaced(m)
+		result.passed, err = a.markReplaced(m)
 	}
 	return result, err
 }
@@ -169,6 +170,11 @@ func (a *applier) create(m Mutation, form *hooks.Form, collection *core.Collecti
 	if err := checkTypes(collection, values); err != nil {
 		return err
 	}
+	told := maps.Clone(values)
+	hops, err := a.followMerged(collection, values)
+	if err != nil {
+		return err
+	}
 	if existing != nil {
 		for name, v := range values {
 			if !same(plain(existing.Get(name)), canonical(collection, name, v)) {
@@ -186,30 +192,40 @@ func (a *applier) create(m Mutation, form *hooks.Form, collection *core.Collecti
 	if !slices.Contains(form.Writers, role) {
 		return reject("_", "role_not_allowed")
 	}
-	if err := a.followMerged(collection, values); err != nil {
-		return err
-	}
 	if err := a.awaitReferences(collection, values, m.Record); err != nil {
 		return err
 	}
-	r := core.NewRecord(collection)
-	r.Set("id", m.Record)
-	for name, v := range values {
-		r.Set(name, v)
+	record := func(values map[string]any) *core.Record {
+		r := core.NewRecord(collection)
+		r.Set("id", m.Record)
+		for name, v := range values {
+			r.Set(name, v)
+		}
+		a.stampCapture(r, m, captured)
+		form.Prefill(r, a.user)
+		return r
 	}
-	a.stampCapture(r, m, captured)
-	form.Prefill(r, a.user)
+	r := record(values)
 	for _, f := range form.Fields {
 		if f.Required && f.MayWrite(role, true) && isZero(r, f.Name) {
 			return reject(f.Name, "required")
 		}
 	}
-	if ok, err := a.sharesNew(r, captured); err != nil {
+	ok, err := a.sharesNew(r, captured)
+	if err == nil && !ok && len(hops) > 0 {
+		// The enterprise visited may live on in one of another grid: where the visitor stood counts.
+		ok, err = a.sharesNew(record(told), captured)
+	}
+	if err != nil {
 		return err
-	} else if !ok {
+	}
+	if !ok {
 		return reject("_", "out_of_scope")
 	}
 	if err := a.tx.SaveWithContext(a.context(), r); err != nil {
+		return err
+	}
+	if err := a.noteHops(m.Collection, m.Record, hops); err != nil {
 		return err
 	}
 	if err := a.placeWaitingPictures(m.Record); err != nil {
@@ -246,7 +262,11 @@ func (a *applier) update(m Mutation, form *hooks.Form, collection *core.Collecti
 	if err := checkTypes(collection, tos); err != nil {
 		return err
 	}
-	if err := a.followMerged(collection, tos); err != nil {
+	if _, err := a.followMerged(collection, froms); err != nil {
+		return err
+	}
+	hops, err := a.followMerged(collection, tos)
+	if err != nil {
 		return err
 	}
 	if err := a.awaitReferences(collection, tos, m.Record); err != nil {
@@ -271,6 +291,10 @@ func (a *applier) update(m Mutation, form *hooks.Form, collection *core.Collecti
 			}
 		}
 		if err := a.tx.SaveWithContext(a.context(), existing); err != nil {
+			return err
+		}
+		hops = slices.DeleteFunc(hops, func(h hop) bool { _, taken := set[h.field]; return !taken })
+		if err := a.noteHops(m.Collection, m.Record, hops); err != nil {
 			return err
 		}
 	}

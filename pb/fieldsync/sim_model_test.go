@@ -83,6 +83,7 @@ type simModel struct {
 	conflicts  map[string]simRow       // expected sync_conflicts by "mutation/field"
 	photos     map[string]Status
 	waiting    map[string]time.Time  // pictures that came before their record, by id
+	dropped    map[string]bool       // pictures refused with a record that will never come
 	made       map[string]string     // the device that created a record
 	writers    map[string]string     // the mutation that wrote a field last, by "collection/id/field"
 	restored   time.Time             // when this life of the database began, if by a restore
@@ -97,7 +98,7 @@ type simTouch struct {
 }
 
 func newSimModel() *simModel {
-	m := &simModel{rows: map[string]simRow{}, gone: map[string]bool{}, ledger: map[string]*simSettled{}, refused: map[string]*simDelivery{}, rejections: map[string]int{}, conflicts: map[string]simRow{}, photos: map[string]Status{}, waiting: map[string]time.Time{}, touches: map[string][]simTouch{}, made: map[string]string{}, writers: map[string]string{}, rewritten: map[string]int64{}, users: map[string]string{}}
+	m := &simModel{rows: map[string]simRow{}, gone: map[string]bool{}, ledger: map[string]*simSettled{}, refused: map[string]*simDelivery{}, rejections: map[string]int{}, conflicts: map[string]simRow{}, photos: map[string]Status{}, waiting: map[string]time.Time{}, dropped: map[string]bool{}, touches: map[string][]simTouch{}, made: map[string]string{}, writers: map[string]string{}, rewritten: map[string]int64{}, users: map[string]string{}}
 	for _, r := range simDistrict() {
 		m.put(r.collection, r.id, r.values)
 	}
@@ -121,7 +122,7 @@ func (m *simModel) clone() *simModel {
 		c.waits = append(c.waits, &copied)
 	}
 	c.past = slices.Clone(m.past)
-	c.refused, c.waiting = maps.Clone(m.refused), maps.Clone(m.waiting)
+	c.refused, c.waiting, c.dropped = maps.Clone(m.refused), maps.Clone(m.waiting), maps.Clone(m.dropped)
 	c.touches, c.made, c.writers, c.rewritten = maps.Clone(m.touches), maps.Clone(m.made), maps.Clone(m.writers), maps.Clone(m.rewritten)
 	c.rejections, c.conflicts, c.photos = maps.Clone(m.rejections), maps.Clone(m.conflicts), maps.Clone(m.photos)
 	return &c
@@ -691,8 +692,10 @@ func (w *simWorld) settle(d *simDelivery, got Result) {
 	}
 	if old := w.ledger[d.m.Replaces]; old != nil && old.status == Deferred && !slices.Contains(codesOf(got.Errors), "already_settled") {
 		old.status = Rejected
-		w.waits = slices.DeleteFunc(w.waits, func(x *simDelivery) bool { return x.m.ID == d.m.Replaces })
-		defer func() { w.release(d) }() // what waited behind it goes on
+		i := slices.IndexFunc(w.waits, func(x *simDelivery) bool { return x.m.ID == d.m.Replaces })
+		record := w.waits[i].m.Record
+		w.waits = slices.Delete(w.waits, i, i+1)
+		defer func() { w.release(d, record, false) }() // what waited behind it goes on
 	}
 	w.ledger[d.m.ID] = &simSettled{body: w.body(d), user: d.user, status: got.Status, result: got}
 	switch got.Status {
@@ -738,7 +741,7 @@ func (w *simWorld) settle(d *simDelivery, got Result) {
 	}
 	w.waits = slices.DeleteFunc(w.waits, func(x *simDelivery) bool { return x.m.ID == d.m.ID })
 	if got.Status == Applied && d.m.Op == "create" && (d.place == 0 || d.replayed) {
-		w.release(d)
+		w.release(d, d.m.Record, true)
 	}
 }
 
@@ -759,19 +762,29 @@ func (w *simWorld) onlyOwn(d *simDelivery) bool {
 	if w.times > 0 {
 		return false // revisions of the life before mean nothing here
 	}
-	var revs []int64
-	w.must(w.server.app.DB().NewQuery(fmt.Sprintf(`SELECT DISTINCT rev FROM sync_feed WHERE record = '%s' AND collection = '%s' AND rev > %d`, d.m.Record, d.m.Collection, d.m.Rev)).Column(&revs))
-	for _, t := range w.touches[d.m.Collection+"/"+d.m.Record] {
-		if t.rev > d.m.Rev && !slices.Contains(revs, t.rev) {
-			return false // compacted: whose changes were between cannot be told from here
-		}
-	}
-	for _, rev := range revs {
-		if !slices.Contains(w.touches[d.m.Collection+"/"+d.m.Record], simTouch{d.device, rev}) {
+	w.noteRevs()
+	key := d.m.Collection + "/" + d.m.Record
+	for rev := range w.revs[key] {
+		if rev > d.m.Rev && !slices.Contains(w.touches[key], simTouch{d.device, rev}) {
 			return false
 		}
 	}
 	return true
+}
+
+// noteRevs keeps every revision that a record had: compaction leaves the newest alone, and with the others would go what the domain changed.
+func (w *simWorld) noteRevs() {
+	var rows []struct {
+		Key string
+		Rev int64
+	}
+	w.must(w.server.app.DB().NewQuery(`SELECT DISTINCT collection || '/' || record AS key, rev FROM sync_feed`).All(&rows))
+	for _, r := range rows {
+		if w.revs[r.Key] == nil {
+			w.revs[r.Key] = map[int64]bool{}
+		}
+		w.revs[r.Key][r.Rev] = true
+	}
 }
 
 // touched notes a change that no device made.
@@ -787,6 +800,14 @@ func (w *simWorld) drop(record string) {
 	for queue := []string{record}; len(queue) > 0; {
 		i := slices.IndexFunc(w.waits, func(d *simDelivery) bool { return d.waitsFor == queue[0] })
 		if i < 0 {
+			// A picture waits for the record of its photo, or through it for its owner.
+			for _, p := range w.phones {
+				for _, x := range p.pictures {
+					if slices.Contains([]string{x.meta.ID, x.meta.Record}, queue[0]) && !w.waiting[x.meta.ID].IsZero() {
+						w.dropped[x.meta.ID] = true
+					}
+				}
+			}
 			queue = queue[1:]
 			continue
 		}
@@ -804,7 +825,7 @@ func (w *simWorld) giveUp(d *simDelivery) {
 	w.refused[d.m.ID] = d
 	w.waits = slices.DeleteFunc(w.waits, func(x *simDelivery) bool { return x == d })
 	if d.m.Op != "create" {
-		w.release(d)
+		w.release(d, d.m.Record, false)
 	}
 }
 
@@ -843,24 +864,31 @@ func (w *simWorld) judgeConflicts(d *simDelivery, v *simVerdict, got Result) {
 	}
 }
 
-// release follows what waited for a record that has come, in the order in which it was received.
-func (w *simWorld) release(cause *simDelivery) {
-	queue := []string{cause.m.Record}
+// release follows what waited for a record that has come, in the order in which it was received; when it has not come, what waited
+// for its turn on it.
+func (w *simWorld) release(cause *simDelivery, record string, came bool) {
+	type event struct {
+		record string
+		came   bool
+	}
+	queue := []event{{record, came}}
 	for len(queue) > 0 {
 		for _, d := range slices.Clone(w.waits) {
-			if d.waitsFor != queue[0] {
+			if d.waitsFor != queue[0].record || !queue[0].came && d.m.Record != d.waitsFor {
 				continue
 			}
 			d.resends = w.resends(w.time)
 			d.anyScope = cause.anyScope && d.user == cause.user // it belongs to what was vouched for
 			got := w.present(d.m.ID)
-			if v := w.judge(d, w.time); v.waitsFor != "" && len(v.reasons) == 0 && slices.Contains(codesOf(got.Errors), "parent_missing") {
-				d.waitsFor = v.waitsFor // to be given up in its turn
+			// The ledger is read after the whole push, or the whole drop: what has to wait on now may have come, or been given up, in
+			// the same one, and is followed in its turn.
+			if v := w.judge(d, w.time); v.waitsFor != "" && (got.Status != Rejected || len(v.reasons) == 0) {
+				d.waitsFor = v.waitsFor
 				continue
 			}
 			w.settle(d, got)
 			if got.Status != Deferred {
-				queue = append(queue, d.m.Record)
+				queue = append(queue, event{d.m.Record, d.m.Op == "create" && got.Status == Applied})
 			}
 		}
 		queue = queue[1:]

@@ -22,6 +22,7 @@ import (
 	"github.com/pocketbase/pocketbase/tools/router"
 
 	"gangwan/hooks"
+	"gangwan/pb_migrations/fresh"
 )
 
 // The server of a simulated district is the real one: PocketBase, the domain's hooks and the protocol's routes on a database
@@ -204,6 +205,9 @@ var simTemplate = sync.OnceValues(func() (map[string][]byte, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
+	if err := fresh.Fill(dir); err != nil {
+		return nil, err
+	}
 	s := &simServer{dir: dir, now: func() time.Time { return dayOne }}
 	if err := s.start(); err != nil {
 		return nil, err

@@ -206,6 +206,7 @@ func init() {
 		"device": {1, (*simDice).anybody, deviceState},
 		// The machine room.
 		"chores": {3, (*simDice).none, func(w *simWorld, _ *simArgs) {
+			w.noteRevs()
 			w.must(serverOf(w.server.app).compact())
 			w.must(serverOf(w.server.app).expireWaits())
 			w.expire()

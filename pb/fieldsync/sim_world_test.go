@@ -35,6 +35,7 @@ type simWorld struct {
 	epoch      string
 	lastOffice string // the writer's name of the latest change before that
 	tally      map[string]int
+	revs       map[string]map[int64]bool // of records, those that compaction has taken too
 }
 
 type simLate struct {
@@ -68,7 +69,7 @@ func (w *simWorld) parse(raw []byte, into any) {
 }
 
 func newSimWorld(dir string) (*simWorld, error) {
-	w := &simWorld{simModel: newSimModel(), time: dayOne, tally: map[string]int{}}
+	w := &simWorld{simModel: newSimModel(), time: dayOne, tally: map[string]int{}, revs: map[string]map[int64]bool{}}
 	var err error
 	w.server, err = newSimServer(dir, func() time.Time { return w.time })
 	if err != nil {
@@ -191,7 +192,7 @@ func (w *simWorld) judgePull(p *simPhone, raw []byte) {
 
 func (w *simWorld) judgePicture(p *simPhone, r AttachmentResult) {
 	photo := w.rows["photos/"+r.ID]
-	given := false // its record was refused, or will never come
+	given := w.dropped[r.ID] // its record was refused, or will never come
 	for _, d := range w.refused {
 		given = given || d.m.Collection == "photos" && d.m.Record == r.ID
 	}

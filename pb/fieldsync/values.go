@@ -59,8 +59,12 @@ func textOrList(v any, list bool) bool {
 	return ok
 }
 
-// canonical brings a JSON value into the form in which the field's collection stores and answers it.
+// canonical brings a JSON value into the form in which the field's collection stores and answers it: what a phone typed with
+// spaces compares equal to what the rules made of it.
 func canonical(collection *core.Collection, field string, v any) any {
+	if s, ok := v.(string); ok {
+		v = hooks.Tidy(collection.Name, field, s)
+	}
 	scratch := core.NewRecord(collection)
 	scratch.Set(field, v)
 	return plain(scratch.Get(field))

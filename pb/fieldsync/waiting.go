@@ -65,9 +65,15 @@ func (a *applier) waitsBehind(m Mutation) (bool, error) {
 	return n != 0, err
 }
 
-// release applies what waited for a record that has just come, in the order it was received.
-func (a *applier) release(record string) error {
-	queue := []string{record}
+// release applies what waited for a record that has just come, in the order it was received. When it has not come, and only what
+// held up others on it is gone, those alone go on: for whatever names it nothing has changed, and what is judged before its record
+// is there could be refused for the rules of that hour.
+func (a *applier) release(record string, came bool) error {
+	type event struct {
+		record string
+		came   bool
+	}
+	queue := []event{{record, came}}
 	for len(queue) > 0 {
 		var rows []struct {
 			Position int64  `db:"position"`
@@ -78,8 +84,8 @@ func (a *applier) release(record string) error {
 			Skew     int64  `db:"skew_ms"`
 			Received string `db:"received_at"`
 		}
-		if err := a.tx.DB().NewQuery(`SELECT position, mutation, user, device, body, skew_ms, received_at FROM sync_deferred WHERE waits_for = {:id} ORDER BY position`).
-			Bind(dbx.Params{"id": queue[0]}).All(&rows); err != nil {
+		if err := a.tx.DB().NewQuery(`SELECT position, mutation, user, device, body, skew_ms, received_at FROM sync_deferred WHERE waits_for = {:id} AND ({:came} OR record = {:id}) ORDER BY position`).
+			Bind(dbx.Params{"id": queue[0].record, "came": queue[0].came}).All(&rows); err != nil {
 			return err
 		}
 		queue = queue[1:]
@@ -108,7 +114,7 @@ func (a *applier) release(record string) error {
 			if err := a.settleWaiting(m.ID, result, row.Body); err != nil {
 				return err
 			}
-			queue = append(queue, m.Record) // what waited behind it goes on
+			queue = append(queue, event{m.Record, m.Op == "create" && result.Status == Applied}) // what waited behind it goes on
 		}
 	}
 	return nil
@@ -246,61 +252,98 @@ func (a *applier) giveUp(id string) (Mutation, error) {
 	if err := a.settleWaiting(id, Result{ID: id, Status: Rejected, Errors: fields}, row.Body); err != nil || m.Op == "create" {
 		return m, err
 	}
-	return m, its.release(m.Record)
+	return m, its.release(m.Record, false)
 }
 
-// followMerged puts the survivor in the place of a merged record wherever values name one.
-func (a *applier) followMerged(collection *core.Collection, values map[string]any) error {
+// hop is a reference that followed a merge from one record to the one it lives on in.
+type hop struct{ field, target, from, to string }
+
+// followMerged puts the survivor in the place of a merged record wherever values name one, and tells which hops led there.
+func (a *applier) followMerged(collection *core.Collection, values map[string]any) (hops []hop, err error) {
 	var n int
 	if err := a.tx.DB().NewQuery(`SELECT EXISTS (SELECT 1 FROM sync_merged)`).Row(&n); err != nil || n == 0 {
+		return nil, err
+	}
+	follow := func(field, target string) error {
+		id, ok := values[field].(string)
+		if !ok {
+			return nil
+		}
+		path, err := a.survivors(target, id)
+		for _, next := range path {
+			hops = append(hops, hop{field, target, id, next})
+			id = next
+		}
+		values[field] = id
 		return err
 	}
-	for name, v := range values {
+	for _, name := range sortedKeys(values) {
 		relation, ok := collection.Fields.GetByName(name).(*core.RelationField)
 		if !ok {
 			continue
 		}
 		target, err := a.tx.FindCachedCollectionByNameOrId(relation.CollectionId)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		switch x := v.(type) {
-		case string:
-			if values[name], err = a.survivor(target.Name, x); err != nil {
-				return err
+		list, ok := values[name].([]any)
+		if !ok {
+			if err := follow(name, target.Name); err != nil {
+				return nil, err
 			}
-		case []any:
-			followed := make([]any, len(x))
-			for i := range x {
-				if followed[i], err = a.survivor(target.Name, x[i].(string)); err != nil {
-					return err
+			continue
+		}
+		followed := make([]any, len(list))
+		for i := range list {
+			followed[i] = list[i]
+			if id, ok := list[i].(string); ok {
+				if followed[i], err = a.survivor(target.Name, id); err != nil {
+					return nil, err
 				}
 			}
-			values[name] = followed
 		}
+		values[name] = followed
 	}
-	owner, _ := values["collection"].(string)
-	if id, ok := values["record"].(string); ok && collection.Name == "photos" {
-		followed, err := a.survivor(owner, id)
-		values["record"] = followed
-		return err
+	if collection.Name == "photos" {
+		owner, _ := values["collection"].(string)
+		return hops, follow("record", owner)
 	}
-	return nil
+	return hops, nil
 }
 
-// survivor is the record in which one that was merged lives on; any other is its own.
-func (a *applier) survivor(collection, id string) (string, error) {
+// survivors is the way from a merged record to the one in which it lives on; empty for any other.
+func (a *applier) survivors(collection, id string) (path []string, err error) {
 	for range 100 { // survivors may have been merged themselves
 		var next string
 		err := a.tx.DB().NewQuery(`SELECT survivor FROM sync_merged WHERE collection = {:collection} AND record = {:id}`).
 			Bind(dbx.Params{"collection": collection, "id": id}).Row(&next)
 		if errors.Is(err, sql.ErrNoRows) {
-			return id, nil
+			return path, nil
 		}
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		id = next
+		path, id = append(path, next), next
 	}
-	return id, nil
+	return path, nil
+}
+
+func (a *applier) survivor(collection, id string) (string, error) {
+	path, err := a.survivors(collection, id)
+	if err != nil || len(path) == 0 {
+		return id, err
+	}
+	return path[len(path)-1], nil
+}
+
+// noteHops adds what came late for a merged enterprise to the trail of the merge, so that undoing it gives that back too.
+func (a *applier) noteHops(collection, record string, hops []hop) error {
+	for _, h := range hops {
+		step := jsonText(map[string]any{"collection": collection, "field": h.field, "records": []string{record}, "before": h.from, "after": h.to})
+		if _, err := a.tx.DB().NewQuery(`UPDATE enterprise_merges SET trail = json_insert(trail, '$.changes[#]', json({:step})) WHERE merged = {:merged} AND status = 'merged' AND {:target} = 'enterprises'`).
+			Bind(dbx.Params{"step": step, "merged": h.from, "target": h.target}).Execute(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

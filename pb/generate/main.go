@@ -1,6 +1,6 @@
 // Command generate writes what derives from the collections and hooks/forms, never by hand: the warehouse schema
-// (pipeline/schema_gen.go) and the phone's forms and types (pb/fieldapp/src/forms/generated.ts). `make generate` runs it
-// from the project's root.
+// (pipeline/schema_gen.go), the phone's forms and types (pb/fieldapp/src/forms/generated.ts) and the page that says who sees
+// what (docs/access.md). `make generate` runs it from the project's root.
 package main
 
 import (
@@ -49,7 +49,11 @@ func generate(root string) error {
 	if err != nil {
 		return err
 	}
-	for path, source := range map[string][]byte{"pipeline/schema_gen.go": schema, "pb/fieldapp/src/forms/generated.ts": forms} {
+	access, err := accessPage(collections)
+	if err != nil {
+		return err
+	}
+	for path, source := range map[string][]byte{"pipeline/schema_gen.go": schema, "pb/fieldapp/src/forms/generated.ts": forms, "docs/access.md": access} {
 		if err := os.WriteFile(filepath.Join(root, path), source, 0o644); err != nil {
 			return err
 		}

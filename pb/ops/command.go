@@ -192,6 +192,10 @@ func runBackup(ctx context.Context, cmd *cobra.Command, app core.App, parent str
 	if err != nil {
 		return err
 	}
+	// A backup is every record in one piece: it is taken away, and that is logged. Not in the set itself, which was read before.
+	if err := hooks.Log(app, hooks.Entry{At: o.Now, Action: "export", Target: "备份 " + filepath.Base(dir)}.Operator()); err != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "注意：这次备份没有记入操作日志：", err)
+	}
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "备份完成：%s\n市场主体 %d，走访 %d，融资需求 %d；照片和文件 %d 个（%d 个与上一份相同），共 %d MB\n",
 		dir, m.Counts["enterprises"], m.Counts["visits"], m.Counts["demands"], m.Files, m.Linked, m.Bytes>>20)

@@ -10,17 +10,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
-	_ "github.com/pocketbase/pocketbase/migrations"
 
 	"gangwan/hooks"
 	"gangwan/pb/fieldsync"
-	_ "gangwan/pb_migrations"
+	"gangwan/pb_migrations/fresh"
 )
 
 var noon = time.Date(2026, 11, 25, 4, 0, 0, 0, time.UTC)
@@ -32,33 +30,10 @@ type station struct {
 	dir string
 }
 
-// migrated is a data directory made once: every test begins with a copy.
-var migrated = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "station")
-	if err != nil {
-		return "", err
-	}
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: dir, DBConnect: fieldsync.Connect})
-	if err := app.Bootstrap(); err != nil {
-		return "", err
-	}
-	return dir, errors.Join(app.RunAllMigrations(), app.ResetBootstrapState())
-})
-
-func TestMain(m *testing.M) {
-	status := m.Run()
-	if dir, err := migrated(); err == nil {
-		_ = os.RemoveAll(dir)
-	}
-	os.Exit(status)
-}
-
 func newStation(t *testing.T) *station {
 	t.Helper()
 	s := &station{T: t, dir: filepath.Join(t.TempDir(), "pb_data")}
-	template, err := migrated()
-	s.ok(err)
-	s.ok(os.CopyFS(s.dir, os.DirFS(template)))
+	s.ok(fresh.Fill(s.dir))
 	s.open()
 	s.save("areas", map[string]any{"id": "area00000000001", "code": "500101001", "name": "高笋塘街道", "kind": "street"})
 	s.save("grids", map[string]any{"id": "grid00000000001", "name": "第一网格", "area": "area00000000001"})

@@ -83,7 +83,7 @@ func Restore(ctx context.Context, app core.App, set string, o Options) (r Restor
 	if err := known(filepath.Join(staging, databaseFile)); err != nil {
 		return r, err
 	}
-	if r.Epoch, r.Mended, err = ready(app, staging, o.Now); err != nil {
+	if r.Epoch, r.Mended, err = ready(app, staging, filepath.Base(set), o.Now); err != nil {
 		return r, err
 	}
 	if err := syncTree(staging); err != nil {
@@ -208,8 +208,9 @@ func known(path string) error {
 	return nil
 }
 
-// ready migrates the staged database, mends what the feed needs and opens a new life: phones will send again by it.
-func ready(app core.App, staging string, now time.Time) (epoch string, mended []fieldsync.Finding, err error) {
+// ready migrates the staged database, mends what the feed needs, opens a new life, by which phones will send again, and logs from
+// which set it came.
+func ready(app core.App, staging, set string, now time.Time) (epoch string, mended []fieldsync.Finding, err error) {
 	its := core.NewBaseApp(core.BaseAppConfig{DataDir: staging, DBConnect: fieldsync.Connect, EncryptionEnv: app.EncryptionEnv()})
 	if err := its.Bootstrap(); err != nil {
 		return "", nil, err
@@ -227,8 +228,10 @@ func ready(app core.App, staging string, now time.Time) (epoch string, mended []
 	if mended, _, err = fieldsync.Mend(its, now); err != nil {
 		return "", nil, err
 	}
-	epoch, err = fieldsync.NewEpoch(its, now)
-	return epoch, mended, err
+	if epoch, err = fieldsync.NewEpoch(its, now); err != nil {
+		return "", nil, err
+	}
+	return epoch, mended, hooks.Log(its, hooks.Entry{At: now, Action: "import", Target: "从备份恢复 " + set}.Operator())
 }
 
 // settled leaves in the staging directory nothing but the one database file and the pictures.

@@ -35,8 +35,7 @@ var anyAreaCode = regexp.MustCompile(`^[0-9A-Z-]{2,12}$`)
 // it, and what it was before becomes a row of its own that ends now. Units that the file does not name are left alone.
 func ImportAreas(app core.App, r io.Reader, o Options) (Report, error) {
 	began := time.Now()
-	t, l, report, err := open(r, areaColumns)
-	report.Areas, report.DryRun = true, o.DryRun
+	t, l, report, err := open(r, areaList, o)
 	if err != nil {
 		return report, err
 	}

@@ -101,7 +101,7 @@ func workbookOf(t testing.TB, n int) string {
 func BenchmarkReadWorkbook(b *testing.B) {
 	content := workbookOf(b, b.N)
 	b.ResetTimer()
-	t, err := readTable(strings.NewReader(content), enterpriseColumns)
+	t, err := readTable(strings.NewReader(content), enterpriseList.columns)
 	if err != nil || len(t.Rows) != b.N {
 		b.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func BenchmarkReadWorkbook(b *testing.B) {
 func BenchmarkReadCSV(b *testing.B) {
 	content := registryFile(b.N)
 	b.ResetTimer()
-	t, err := readTable(strings.NewReader(content), enterpriseColumns)
+	t, err := readTable(strings.NewReader(content), enterpriseList.columns)
 	if err != nil || len(t.Rows) != b.N {
 		b.Fatal(err)
 	}

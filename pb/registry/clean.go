@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/pocketbase/pocketbase/tools/types"
 	"golang.org/x/text/width"
 
 	"gangwan/hooks"
@@ -97,16 +98,27 @@ var (
 	dateSerial = regexp.MustCompile(`^\d{5}(?:\.\d+)?$`)
 )
 
-// parseDay reads a day as offices write it: 2021-3-5, 2021/03/05, 2021.3.5, 20210305, 2021年3月5日, with a time behind it
-// or not, or the serial number that Excel shows when the cell was not formatted as a date. It is stored as that day's
-// beginning in Shanghai.
+// parseDay reads a day that is past: stored as that day's beginning in Shanghai, "" for an empty cell.
 func parseDay(cell string, now time.Time) (stored string, bad *rowError) {
+	day, bad := parseDate(cell)
+	if bad != nil || day.IsZero() {
+		return "", bad
+	}
+	if day.Year() < 1900 || day.After(now.AddDate(0, 0, 1)) {
+		return "", rowErrorf("bad_date", "日期“%s”早于 1900 年或晚于今天", shorten(strings.TrimSpace(width.Fold.String(cell)), 30))
+	}
+	return hooks.Stored(day), nil
+}
+
+// parseDate reads a day as offices write it: 2021-3-5, 2021/03/05, 2021.3.5, 20210305, 2021年3月5日, with a time behind it
+// or not, or the serial number that Excel shows when the cell was not formatted as a date. It is that day's beginning in
+// Shanghai, zero for an empty cell.
+func parseDate(cell string) (day time.Time, bad *rowError) {
 	s := strings.TrimSpace(width.Fold.String(cell))
 	if s == "" {
-		return "", nil
+		return day, nil
 	}
 	wrong := rowErrorf("bad_date", "日期“%s”无法识别（可写成 2021-03-05、2021/3/5、20210305 或 2021年3月5日）", shorten(s, 30))
-	var day time.Time
 	compact := strings.ReplaceAll(s, " ", "")
 	if m := dateParts.FindStringSubmatch(s); m != nil {
 		day = ymd(m[1], m[2], m[3])
@@ -119,12 +131,9 @@ func parseDay(cell string, now time.Time) (stored string, bad *rowError) {
 		day = time.Date(1899, 12, 30+int(n), 0, 0, 0, 0, hooks.Shanghai)
 	}
 	if day.IsZero() {
-		return "", wrong
+		return day, wrong
 	}
-	if day.Year() < 1900 || day.After(now.AddDate(0, 0, 1)) {
-		return "", rowErrorf("bad_date", "日期“%s”早于 1900 年或晚于今天", shorten(s, 30))
-	}
-	return hooks.Stored(day), nil
+	return day, nil
 }
 
 // ymd is zero for a day that no calendar has, such as 30 February.
@@ -156,25 +165,71 @@ func parseWhole(cell, what string, unit float64, max float64) (int64, *rowError)
 	return int64(n), nil
 }
 
-// parsePhone keeps the first of several numbers, and nothing that is no number.
+// parsePhone takes the first of several numbers that is one, in the form in which numbers are stored; "" when there is none.
 func parsePhone(cell string) string {
 	s := width.Fold.String(cell)
 	if scientific.MatchString(code(s)) { // rounded by Excel: no number any more
 		return ""
 	}
 	for _, piece := range strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(";,、/|；，", r) }) {
-		piece = strings.Map(func(r rune) rune {
+		bare := strings.Map(func(r rune) rune { // 电话：13800000001（张三）
 			if r >= '0' && r <= '9' || strings.ContainsRune("+-()", r) {
 				return r
 			}
 			return -1
 		}, piece)
-		if strings.Trim(piece, "0+-()") != "" {
-			return piece
+		for _, p := range []string{piece, bare} {
+			if number, err := hooks.Phone(p); err == nil && number != "" {
+				return number
+			}
 		}
 	}
 	return ""
 }
+
+var systemWords = map[string]string{
+	"": hooks.WGS84, "wgs84": hooks.WGS84, "4326": hooks.WGS84, "epsg4326": hooks.WGS84, "crs84": hooks.WGS84,
+	"cgcs2000": hooks.WGS84, "国家2000": hooks.WGS84, "2000国家大地坐标系": hooks.WGS84, "epsg4490": hooks.WGS84, "gps": hooks.WGS84, // a few centimetres apart
+	"gcj02": hooks.GCJ02, "火星": hooks.GCJ02, "火星坐标": hooks.GCJ02, "火星坐标系": hooks.GCJ02, "高德": hooks.GCJ02, "腾讯": hooks.GCJ02,
+	"bd09": hooks.BD09, "bd09ll": hooks.BD09, "百度": hooks.BD09,
+}
+
+// parseSystem reads what coordinates a cell says they are in; an empty one says WGS-84.
+func parseSystem(cell string) (system string, bad *rowError) {
+	s := strings.NewReplacer("-", "", "_", "", ":", "").Replace(sameText(cell))
+	if system, ok := systemWords[s]; ok {
+		return system, nil
+	}
+	return "", rowErrorf("unknown_system", "坐标系“%s”不认得（WGS-84、GCJ-02、BD-09）", shorten(cell, 30))
+}
+
+// parsePlace reads longitude and latitude in degrees, as WGS-84; nil when both are empty.
+func parsePlace(lon, lat, system string) (*types.GeoPoint, *rowError) {
+	if lon == "" && lat == "" {
+		return nil, nil
+	}
+	degrees := func(cell string) (float64, bool) {
+		n, err := strconv.ParseFloat(strings.TrimRight(squeeze(width.Fold.String(cell)), "°度"), 64)
+		return n, err == nil && !math.IsNaN(n) && n != 0
+	}
+	x, okX := degrees(lon)
+	y, okY := degrees(lat)
+	if !okX || !okY {
+		return nil, rowErrorf("bad_coordinates", "经纬度“%s，%s”无法识别，应为以度为单位的小数，如 108.3776，30.8137", shorten(lon, 20), shorten(lat, 20))
+	}
+	s, bad := parseSystem(system)
+	if bad != nil {
+		return nil, bad
+	}
+	if err := hooks.CheckPoint(x, y); err != nil {
+		return nil, refusal(err)
+	}
+	x, y, _ = hooks.ToWGS84(x, y, s)
+	return &types.GeoPoint{Lon: sixDigits(x), Lat: sixDigits(y)}, nil
+}
+
+// sixDigits rounds degrees to a decimetre: more is noise of the conversion, and would make every import a change.
+func sixDigits(degrees float64) float64 { return math.Round(degrees*1e6) / 1e6 }
 
 var industryCode = regexp.MustCompile(`^([A-T])?(\d{2,4})?(\D.*)?$`)
 

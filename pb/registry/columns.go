@@ -9,38 +9,58 @@ import (
 	"gangwan/hooks"
 )
 
-// column is one thing the import reads, with every heading under which offices are known to export it.
+// column is one thing an import reads, with every heading under which offices are known to export it.
 type column struct {
 	field    string
 	required bool
 	// headings, the usual one first. Where a file has several, the first that is filled in a row counts.
 	headings []string
+	// rare columns are not missed in a file without them; day columns hold days.
+	rare, day bool
+	// note explains the column in the template, choices are its drop-down there.
+	note    string
+	choices []string
 }
 
-var enterpriseColumns = []column{
-	{field: "uscc", required: true, headings: []string{"统一社会信用代码", "社会信用代码", "信用代码", "统一代码", "统一信用代码", "USCC", "注册号", "工商注册号"}},
+// listing is one kind of list: what its rows are, the word they are counted by, and its columns.
+type listing struct {
+	what, unit string
+	columns    []column
+}
+
+var placeColumns = []column{
+	{field: "lon", rare: true, headings: []string{"经度", "东经", "lng", "lon", "longitude"}, note: "度，如 108.3776"},
+	{field: "lat", rare: true, headings: []string{"纬度", "北纬", "lat", "latitude"}, note: "度，如 30.8137"},
+	systemColumn,
+}
+
+var systemColumn = column{field: "system", rare: true, headings: []string{"坐标系", "坐标系统", "坐标类型", "crs"}, choices: []string{"WGS-84", "GCJ-02", "BD-09"},
+	note: "不填为 WGS-84；取自高德、腾讯地图的写 GCJ-02，百度地图的写 BD-09，导入时换算"}
+
+var enterpriseList = listing{"市场主体", "户", append([]column{
+	{field: "uscc", required: true, headings: []string{"统一社会信用代码", "社会信用代码", "信用代码", "统一代码", "统一信用代码", "USCC", "注册号", "工商注册号"}, note: "18 位；没有的留空，按名称和住所匹配"},
 	{field: "name", required: true, headings: []string{"名称", "企业名称", "市场主体名称", "经营主体名称", "主体名称", "单位名称", "字号名称", "字号", "个体名称", "机构名称", "企业（机构）名称"}},
-	{field: "kind", headings: []string{"主体类型", "市场主体类型", "经营主体类型", "主体类别", "企业类型", "类型", "市场主体类别", "组织形式", "经济类型"}},
-	{field: "industry", headings: []string{"行业代码", "国民经济行业代码", "行业小类代码", "行业类别代码", "行业小类", "所属行业代码", "行业", "所属行业", "行业门类", "行业门类代码"}},
+	{field: "kind", headings: []string{"主体类型", "市场主体类型", "经营主体类型", "主体类别", "企业类型", "类型", "市场主体类别", "组织形式", "经济类型"}, note: "企业、个体工商户、农民专业合作社、其他，或登记机关的类型"},
+	{field: "industry", headings: []string{"行业代码", "国民经济行业代码", "行业小类代码", "行业类别代码", "行业小类", "所属行业代码", "行业", "所属行业", "行业门类", "行业门类代码"}, note: "GB/T 4754-2017，门类字母或 2–4 位数字"},
 	{field: "address", headings: []string{"住所", "经营场所", "住所（经营场所）", "地址", "注册地址", "经营地址", "住址", "企业地址", "详细地址", "主要经营场所", "生产经营地"}},
 	{field: "owner", headings: []string{"法定代表人", "经营者", "负责人", "法人代表", "法人", "经营者姓名", "法定代表人姓名", "投资人", "执行事务合伙人"}},
 	{field: "phone", headings: []string{"联系电话", "电话", "手机", "手机号", "手机号码", "电话号码", "联系方式", "移动电话", "法定代表人联系电话", "经营者联系电话"}},
-	{field: "founded_on", headings: []string{"成立日期", "注册日期", "设立日期", "登记日期", "开业日期", "成立时间", "注册时间"}},
-	{field: "registry_status", headings: []string{"登记状态", "经营状态", "企业状态", "状态", "主体状态", "存续状态", "市场主体状态", "经营主体状态"}},
+	{field: "founded_on", day: true, headings: []string{"成立日期", "注册日期", "设立日期", "登记日期", "开业日期", "成立时间", "注册时间"}, note: "如 2021-03-05"},
+	{field: "registry_status", headings: []string{"登记状态", "经营状态", "企业状态", "状态", "主体状态", "存续状态", "市场主体状态", "经营主体状态"}, note: "存续、在业、开业、注销、吊销、迁出等"},
 	{field: "street", headings: []string{"所属镇街", "镇街", "街道/乡镇", "乡镇/街道", "镇街名称", "街道", "乡镇", "镇乡街道", "乡镇街道", "所属街道", "所属乡镇", "所在镇街"}},
-	{field: "community", headings: []string{"所属社区", "社区", "社区/村", "村/社区", "村（社区）", "村社区", "社区村", "村居", "所属村社区", "所在社区", "社区名称", "居委会", "村"}},
-	{field: "size", headings: []string{"企业规模", "规模", "规模类型"}},
-	{field: "employees", headings: []string{"从业人员", "从业人数", "从业人员数", "职工人数"}},
-	{field: "revenue", headings: []string{"营业收入", "年营业收入", "全年营业收入"}},
-	{field: "total_assets", headings: []string{"资产总额", "资产总计"}},
-}
+	{field: "community", headings: []string{"所属社区", "社区", "社区/村", "村/社区", "村（社区）", "村社区", "社区村", "村居", "所属村社区", "所在社区", "社区名称", "居委会", "村"}, note: "名称或 12 位代码"},
+	{field: "size", rare: true, headings: []string{"企业规模", "规模", "规模类型"}, note: "不填则按国统字〔2017〕213号由行业、人数、收入、资产算出"},
+	{field: "employees", rare: true, headings: []string{"从业人员", "从业人数", "从业人员数", "职工人数"}},
+	{field: "revenue", rare: true, headings: []string{"营业收入", "年营业收入", "全年营业收入"}, note: "元；表头写明“万元”的按万元读"},
+	{field: "total_assets", rare: true, headings: []string{"资产总额", "资产总计"}, note: "元；表头写明“万元”的按万元读"},
+}, placeColumns...)}
 
-var areaColumns = []column{
-	{field: "code", required: true, headings: []string{"code", "代码", "区划代码", "统计用区划代码"}},
+var areaList = listing{"区划", "个", []column{
+	{field: "code", required: true, headings: []string{"code", "代码", "区划代码", "统计用区划代码"}, note: "区 6 位，街道、镇乡 9 位，社区、村 12 位"},
 	{field: "name", required: true, headings: []string{"name", "名称"}},
 	{field: "parent_code", required: true, headings: []string{"parent_code", "上级代码", "上级区划代码", "父级代码"}},
-	{field: "kind", required: true, headings: []string{"kind", "类别", "类型"}},
-}
+	{field: "kind", required: true, headings: []string{"kind", "类别", "类型"}, choices: []string{"区", "街道", "镇乡", "社区", "村", "园区", "商圈", "楼宇", "专业市场"}},
+}}
 
 // heading brings a heading into the form in which the table above is compared: no spaces, no brackets or what they hold,
 // no marks of obligation, one width, one case.
@@ -72,7 +92,6 @@ func (c column) matches(fileHeading string) (rank int, ok bool) {
 type layout struct {
 	at      map[string][]int
 	unknown []string
-	missing []string
 }
 
 func layOut(header []string, columns []column) layout {
@@ -99,9 +118,6 @@ func layOut(header []string, columns []column) layout {
 		slices.SortStableFunc(places, func(a, b place) int { return a.rank - b.rank })
 		for _, p := range places {
 			l.at[c.field] = append(l.at[c.field], p.index)
-		}
-		if len(places) == 0 {
-			l.missing = append(l.missing, c.headings[0])
 		}
 	}
 	return l

@@ -19,6 +19,8 @@ type places struct {
 	kindOfGrid  map[string]string
 	gridsOf     map[string][]string
 	harbourOf   map[string]string
+	areaName    map[string]string // by code
+	gridName    map[string]string
 	memo        map[[2]string]placeAnswer
 }
 
@@ -37,6 +39,7 @@ func loadPlaces(app core.App) (*places, error) {
 		streets: map[string][]string{}, communities: map[string]map[string][]string{"": {}},
 		isStreet: map[string]bool{}, isCommunity: map[string]bool{},
 		areaOfGrid: map[string]string{}, kindOfGrid: map[string]string{}, gridsOf: map[string][]string{}, harbourOf: map[string]string{},
+		areaName: map[string]string{}, gridName: map[string]string{},
 		memo: map[[2]string]placeAnswer{},
 	}
 	areas, err := app.FindRecordsByFilter("areas", "", "code", 0, 0)
@@ -52,6 +55,7 @@ func loadPlaces(app core.App) (*places, error) {
 			continue
 		}
 		code, parent := a.GetString("code"), codeOf[a.GetString("parent")]
+		p.areaName[code] = a.GetString("name")
 		switch a.GetString("kind") {
 		case "district":
 			p.districts = append(p.districts, sameText(a.GetString("name")))
@@ -81,6 +85,7 @@ func loadPlaces(app core.App) (*places, error) {
 	for _, g := range grids {
 		area := codeOf[g.GetString("area")]
 		p.areaOfGrid[g.Id], p.kindOfGrid[g.Id], p.harbourOf[g.Id] = area, kindOf[g.GetString("area")], g.GetString("harbour")
+		p.gridName[g.Id] = g.GetString("name")
 		p.gridsOf[area] = append(p.gridsOf[area], g.Id)
 	}
 	return p, nil

@@ -1,12 +1,14 @@
 package registry
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"time"
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/types"
 
 	"gangwan/hooks"
 )
@@ -23,6 +25,7 @@ type enterpriseRow struct {
 	foundedOn, registryStatus, status                 string
 	ownership, size                                   string
 	employees, revenue, assets                        int64
+	place                                             *types.GeoPoint
 	// community is the area's code; why says what is lacking for a grid.
 	community, grid, why string
 }
@@ -33,15 +36,9 @@ type enterpriseRow struct {
 // does not name are left alone.
 func ImportEnterprises(app core.App, r io.Reader, o Options) (Report, error) {
 	began := time.Now()
-	t, l, report, err := open(r, enterpriseColumns)
-	report.DryRun = o.DryRun
+	t, l, report, err := open(r, enterpriseList, o)
 	if err != nil {
 		return report, err
-	}
-	for _, m := range l.missing {
-		if !slices.Contains([]string{"企业规模", "从业人员", "营业收入", "资产总额"}, m) { // few registries export these
-			report.MissingColumns = append(report.MissingColumns, m)
-		}
 	}
 	p, err := loadPlaces(app)
 	if err != nil {
@@ -172,6 +169,9 @@ func (im *importer) clean(row tableRow, t *table, l layout, now time.Time, warni
 		if e.phone = parsePhone(given); e.phone == "" {
 			*warnings = append(*warnings, "phone")
 		}
+	}
+	if e.place, bad = parsePlace(get("lon"), get("lat"), get("system")); bad != nil {
+		*warnings = append(*warnings, "location")
 	}
 	if e.foundedOn, bad = parseDay(get("founded_on"), now); bad != nil {
 		return nil, bad
@@ -332,6 +332,9 @@ func (im *importer) create(e *enterpriseRow, report *Report) *core.Record {
 		"registry_status": e.registryStatus, "origin": "registry", "initials": hooks.Initials(e.name),
 		"scope_grid": e.grid, "scope_harbour": im.places.harbourOf[e.grid],
 	})
+	if e.place != nil {
+		r.Set("location", *e.place)
+	}
 	report.New++
 	if e.status == "closed" {
 		report.NewClosed++
@@ -372,6 +375,9 @@ func (im *importer) update(e *enterpriseRow, existing *core.Record, report *Repo
 		if r.GetFloat(f.field) == 0 && f.value != 0 {
 			set(f.field, f.value)
 		}
+	}
+	if at, _ := r.Get("location").(types.GeoPoint); e.place != nil && at.Lon == 0 && at.Lat == 0 {
+		set("location", *e.place)
 	}
 	if r.GetString("grid") == "" && e.grid != "" {
 		set("grid", e.grid)
@@ -437,6 +443,7 @@ func (im *importer) countPlace(e *enterpriseRow, r *core.Record, report *Report)
 	case grid != "":
 		if im.places.elsewhere(grid, e.community) {
 			report.Mismatched++
+			report.note("登记的社区与现有网格不同（网格未改动）", fmt.Sprintf("第 %d 行 %s：现在 %s，登记在 %s", e.row.Line, e.name, im.places.gridName[grid], im.places.areaName[e.community]))
 		}
 	case r.GetString("status") == "active":
 		report.Unassigned++

@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"context"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -37,6 +38,14 @@ type Options struct {
 	Progress func(done, total int)
 	// NewID makes the ids of new records; a seeded run repeats its ids.
 	NewID func() string
+	// Actor is the signed-in user on whose behalf records are saved: the rules hold as for anything this user does. Nil: an operator.
+	Actor *core.Record
+	// Line is the line of the access log that stands or falls with what is written; nil: whoever calls keeps the log.
+	Line *hooks.Entry
+	// Random is where initial passwords come from; nil is the system's.
+	Random io.Reader
+	// Passwords keeps the initial passwords of new users, once, before they are committed; where it fails, nobody is created.
+	Passwords func(header []string, rows [][]string) error
 }
 
 func (o Options) now() time.Time {
@@ -60,6 +69,13 @@ func (o Options) newRecord(c *core.Collection) *core.Record {
 	return r
 }
 
+func (o Options) context() context.Context {
+	if o.Actor == nil {
+		return context.Background()
+	}
+	return hooks.WithActor(context.Background(), o.Actor)
+}
+
 // transaction runs fn as one write, or, for a dry run, as reads alone.
 func (o Options) transaction(app core.App, fn func(tx core.App) error) error {
 	if o.DryRun {
@@ -75,6 +91,16 @@ func (o Options) transaction(app core.App, fn func(tx core.App) error) error {
 	})
 }
 
+// log writes the access log's line in the transaction of what it tells of.
+func (o Options) log(tx core.App, collection string, done *Report) error {
+	if o.Line == nil || o.DryRun {
+		return nil
+	}
+	line := *o.Line
+	line.Collection, line.Rows = collection, done.New+done.Changed
+	return hooks.Log(tx, line)
+}
+
 // save writes one record inside a savepoint: a rule that refuses it leaves nothing of it behind, and the transaction goes
 // on. refused says why; err is a failure that is not the row's fault, such as a full disk.
 func (o Options) save(tx core.App, records ...*core.Record) (refused *rowError, err error) {
@@ -86,7 +112,7 @@ func (o Options) save(tx core.App, records ...*core.Record) (refused *rowError, 
 		return nil, err
 	}
 	for _, r := range records {
-		failure := tx.Save(r)
+		failure := tx.SaveWithContext(o.context(), r)
 		if failure == nil {
 			continue
 		}
@@ -128,20 +154,33 @@ func refusal(err error) *rowError {
 	return &rowError{Code: fields[names[0]].Code, Message: strings.Join(parts, "；")}
 }
 
-// open reads a file and holds it to the columns; the report begins with what was found.
-func open(r io.Reader, columns []column) (*table, layout, Report, error) {
-	report := newReport()
-	t, err := readTable(r, columns)
+// open reads a file and holds it to the list's columns; the report begins with what was found.
+func open(r io.Reader, list listing, o Options) (*table, layout, Report, error) {
+	t, err := readTable(r, list.columns)
 	if err != nil {
-		return nil, layout{}, report, err
+		return nil, layout{}, Report{What: list.what, Unit: list.unit, DryRun: o.DryRun}, err
 	}
-	l := layOut(t.Header, columns)
-	report.Encoding, report.Separator, report.Header = t.Encoding, separatorName(t.Separator), t.Header
+	return opened(t, list, o)
+}
+
+func opened(t *table, list listing, o Options) (*table, layout, Report, error) {
+	report := newReport()
+	report.What, report.Unit, report.DryRun = list.what, list.unit, o.DryRun
+	l := layOut(t.Header, list.columns)
+	report.Encoding, report.Header = t.Encoding, t.Header
+	if t.Separator != 0 {
+		report.Separator = separatorName(t.Separator)
+	}
 	report.Sheet, report.UnreadSheets = t.Sheet, t.Unread
-	if err := l.require(t.Header, columns); err != nil {
+	if err := l.require(t.Header, list.columns); err != nil {
 		return nil, l, report, err
 	}
 	report.Read, report.UnknownColumns = len(t.Rows), l.unknown
+	for _, c := range list.columns {
+		if len(l.at[c.field]) == 0 && !c.rare {
+			report.MissingColumns = append(report.MissingColumns, c.headings[0])
+		}
+	}
 	if len(t.Rows) == 0 {
 		return nil, l, report, &hooks.Error{Code: CodeNothingRead, Message: "文件只有表头，没有可导入的行"}
 	}
@@ -150,8 +189,12 @@ func open(r io.Reader, columns []column) (*table, layout, Report, error) {
 			report.Warnings["hidden_row"]++
 		}
 		if t.Date1904 {
-			for _, i := range l.at["founded_on"] {
-				row.Cells[i] = from1904(row.Cells[i])
+			for _, c := range list.columns {
+				for _, i := range l.at[c.field] {
+					if c.day {
+						row.Cells[i] = from1904(row.Cells[i])
+					}
+				}
 			}
 		}
 	}
@@ -169,6 +212,10 @@ func finish(report *Report) error {
 
 // failed wraps a failure to write: what was committed before it stays, and the same command goes on from there.
 func failed(err error) error {
+	var refused *hooks.Error
+	if errors.As(err, &refused) { // it says itself what did not happen
+		return err
+	}
 	return fmt.Errorf("写入数据库失败，已完成的部分已保存，排除故障后重新运行同一命令即可继续：%w", err)
 }
 

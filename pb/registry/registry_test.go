@@ -13,18 +13,17 @@ import (
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
-	_ "github.com/pocketbase/pocketbase/migrations"
 	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"gangwan/hooks"
-	_ "gangwan/pb_migrations"
+	"gangwan/pb_migrations/fresh"
 )
 
 var today = time.Date(2026, 11, 23, 9, 0, 0, 0, hooks.Shanghai)
 
 func clock() time.Time { return today }
 
-func newApp(t testing.TB) core.App { return openApp(t, t.TempDir()) }
+func newApp(t testing.TB) core.App { return openApp(t, fresh.Dir(t)) }
 
 func openApp(t testing.TB, dir string) core.App {
 	t.Helper()
@@ -33,9 +32,6 @@ func openApp(t testing.TB, dir string) core.App {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = app.ResetBootstrapState() })
-	if err := app.RunAllMigrations(); err != nil {
-		t.Fatal(err)
-	}
 	hooks.Bind(app, clock)
 	return app
 }
@@ -59,6 +55,9 @@ func newDistrict(t testing.TB) core.App {
 	t.Helper()
 	if _, err := os.Stat(districtDir + "/made/data.db"); err != nil {
 		making := districtDir + "/making"
+		if err := fresh.Fill(making); err != nil {
+			t.Fatal(err)
+		}
 		app := openApp(t, making)
 		if _, err := ImportAreas(app, WanzhouAreas(), Options{Now: clock}); err != nil {
 			t.Fatal(err)
@@ -622,13 +621,29 @@ func TestAClosureSeenOnSiteIsNotUndoneByTheRegistry(t *testing.T) {
 	app := newDistrict(t)
 	mustLoad(t, app, csvOf(noodles))
 	e := enterprise(t, app, "万州区老麻抄手店")
-	for _, status := range []string{"closed", "moved", "duplicate"} {
+	for _, status := range []string{"closed", "moved"} {
 		e.Set("status", status)
 		if err := app.Save(e); err != nil {
 			t.Fatal(err)
 		}
 		if report := mustLoad(t, app, csvOf(noodles)); report.Unchanged != 1 || enterprise(t, app, "万州区老麻抄手店").GetString("status") != status {
 			t.Errorf("%s became %s", status, enterprise(t, app, "万州区老麻抄手店").GetString("status"))
+		}
+	}
+}
+
+func TestTheRegistrysRowIsOfTheEnterpriseThatAMergeKept(t *testing.T) {
+	app := newDistrict(t)
+	mustLoad(t, app, csvOf(noodles))
+	merged := enterprise(t, app, "万州区老麻抄手店")
+	kept := put(t, app, "enterprises", map[string]any{"name": "老麻抄手"})
+	put(t, app, "enterprise_merges", map[string]any{"kept": kept.Id, "merged": merged.Id})
+	if report := mustLoad(t, app, csvOf(noodles)); report.New != 0 || report.Changed+report.Unchanged != 1 {
+		t.Errorf("%+v", report)
+	}
+	for id, want := range map[string]string{kept.Id: "active 万州区老麻抄手店", merged.Id: "duplicate 万州区老麻抄手店"} {
+		if e, err := app.FindRecordById("enterprises", id); err != nil || e.GetString("status")+" "+e.GetString("name") != want {
+			t.Errorf("%v %v, want %s", e, err, want)
 		}
 	}
 }

@@ -11,10 +11,10 @@ import (
 
 // Report is what an import did, or would do when DryRun.
 type Report struct {
-	Areas     bool // of areas; else of enterprises
-	DryRun    bool
-	Encoding  string
-	Separator string
+	What, Unit string // what the rows are, and the word they are counted by
+	DryRun     bool
+	Encoding   string
+	Separator  string
 	// Sheet is the one that was read of a workbook; UnreadSheets have the columns too and were left alone.
 	Sheet        string
 	UnreadSheets []string
@@ -38,6 +38,12 @@ type Report struct {
 	Unplaced      map[string]int
 	Mismatched    int // the registry names another community than the grid that people chose
 
+	// Batch is the id of the referral batch that a list went to.
+	Batch string
+	// Passwords counts the new accounts whose initial password was kept.
+	Passwords int
+	// Notices are what somebody should look at, each with its cases.
+	Notices []Notice
 	// Warnings count what was taken although something is odd, by code.
 	Warnings map[string]int
 	// UnknownCommunities are the names that no area has, with how often they occur.
@@ -49,12 +55,31 @@ type Report struct {
 	BadRows []BadRow
 }
 
+// Notice is one kind of thing to look at, with a line for each case.
+type Notice struct {
+	Title string   `json:"title"`
+	Lines []string `json:"lines"`
+}
+
+// note adds cases to the notice of that title.
+func (r *Report) note(title string, lines ...string) {
+	if len(lines) == 0 {
+		return
+	}
+	i := slices.IndexFunc(r.Notices, func(n Notice) bool { return n.Title == title })
+	if i < 0 {
+		i = len(r.Notices)
+		r.Notices = append(r.Notices, Notice{Title: title})
+	}
+	r.Notices[i].Lines = append(r.Notices[i].Lines, lines...)
+}
+
 // BadRow is a row that was not taken: where it stands, why, and the row itself.
 type BadRow struct {
-	Line    int
-	Code    string
-	Message string
-	Cells   []string
+	Line    int      `json:"line"`
+	Code    string   `json:"code"`
+	Message string   `json:"message"`
+	Cells   []string `json:"-"`
 }
 
 func newReport() Report {
@@ -80,7 +105,11 @@ func (r *Report) add(b *Report) {
 	r.Placed += b.Placed
 	r.Unassigned += b.Unassigned
 	r.Mismatched += b.Mismatched
+	r.Passwords += b.Passwords
 	r.BadRows = append(r.BadRows, b.BadRows...)
+	for _, n := range b.Notices {
+		r.note(n.Title, n.Lines...)
+	}
 	for _, m := range []struct{ to, from map[string]int }{
 		{r.ChangedFields, b.ChangedFields}, {r.Unplaced, b.Unplaced}, {r.Warnings, b.Warnings}, {r.UnknownCommunities, b.UnknownCommunities},
 	} {
@@ -98,7 +127,13 @@ var fieldLabels = map[string]string{
 	"name": "名称", "uscc": "统一社会信用代码（补录）", "kind": "主体类型", "industry": "行业代码", "address": "住所", "owner": "法定代表人/经营者",
 	"phone": "联系电话（补录）", "founded_on": "成立日期", "registry_status": "登记状态", "status": "状态", "ownership": "所有制（补录）",
 	"size": "规模（补录）", "employees": "从业人员（补录）", "revenue": "营业收入（补录）", "total_assets": "资产总额（补录）",
-	"grid": "所属网格（补录）", "origin": "来源", "initials": "拼音首字母", "parent": "上级区划", "kind_of_area": "类别",
+	"grid": "所属网格（补录）", "origin": "来源", "initials": "拼音首字母", "parent": "上级区划", "kind_of_area": "类别", "location": "位置（补录）",
+	"code": "编号", "area": "所属区划", "harbour": "服务港湾", "boundary": "边界", "registered_count": "登记户数", "day": "日期", "source_doc": "来源文件",
+	"mobile": "手机号", "staff_no": "工号", "email": "邮箱", "role": "角色", "street": "镇街", "bank": "银行", "manager": "直接负责人", "assignments": "负责网格", "may_export": "可导出",
+	"enterprise_name": "名单上的名称", "enterprise_phone": "联系电话", "wanted": "需求金额", "why": "推送理由", "contacted_at": "首次联系时间", "answer": "答复", "answered_at": "答复时间",
+	"answer_note": "答复说明", "first_contact_at": "首次联系时间", "applied_at": "申请日期", "decided_at": "审批日期", "result": "结果", "reason": "未成原因",
+	"approved_amount": "批准金额", "contract_no": "合同编号", "amount": "金额", "disbursed_on": "放款日期", "matures_on": "到期日期", "rate": "年利率", "evidence": "证据等级",
+	"loan": "贷款", "demand": "融资需求", "borrower": "借款人", "purpose": "用途",
 }
 
 var warningLabels = map[string]string{
@@ -108,6 +143,7 @@ var warningLabels = map[string]string{
 	"industry":         "行业代码无法识别（留空）",
 	"registry_status":  "登记状态不在已知范围内（按正常处理）",
 	"phone":            "联系电话无法识别（留空）",
+	"location":         "经纬度无法使用（留空）",
 	"hidden_row":       "工作表中隐藏或被筛选掉的行（同样读取）",
 }
 
@@ -118,24 +154,23 @@ var whyLabels = map[string]string{
 // Print writes the report as its reader wants it: totals first, then what needs a hand.
 func (r *Report) Print(w io.Writer) {
 	p := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
-	what, unit := "市场主体", "户"
-	if r.Areas {
-		what, unit = "区划", "个"
-	}
-	head := what + "导入完成"
+	head := r.What + "导入完成"
 	if r.DryRun {
-		head = what + "导入试运行（没有写入任何数据）"
+		head = r.What + "导入试运行（没有写入任何数据）"
 	}
-	source := r.Encoding + "，" + r.Separator + "分隔"
+	source := r.Encoding
+	if r.Separator != "" {
+		source += "，" + r.Separator + "分隔"
+	}
 	if r.Sheet != "" {
 		source = "Excel 工作簿，工作表“" + r.Sheet + "”"
 	}
 	p("%s：%s，用时 %s", head, source, r.Took.Round(100*time.Millisecond))
 	p("  读取     %8d 行", r.Read)
-	p("  新增     %8d %s", r.New, unit)
-	p("  变更     %8d %s%s", r.Changed, unit, list(r.ChangedFields, fieldLabels, 20))
-	p("  无变化   %8d %s", r.Unchanged, unit)
-	if !r.Areas {
+	p("  新增     %8d %s", r.New, r.Unit)
+	p("  变更     %8d %s%s", r.Changed, r.Unit, list(r.ChangedFields, fieldLabels, 20))
+	p("  无变化   %8d %s", r.Unchanged, r.Unit)
+	if r.What == enterpriseList.what {
 		p("  注销     %8d 户（另有 %d 户新增时即已注销）", r.Closed, r.NewClosed)
 		if r.Moved+r.Reopened > 0 {
 			p("  迁出     %8d 户，恢复 %d 户", r.Moved, r.Reopened)
@@ -150,6 +185,15 @@ func (r *Report) Print(w io.Writer) {
 		}
 	}
 	p("  问题行   %8d 行", r.Bad)
+	for _, n := range r.Notices {
+		p("%s：%d", n.Title, len(n.Lines))
+		for _, line := range n.Lines[:min(len(n.Lines), showBad)] {
+			p("  %s", line)
+		}
+		if more := len(n.Lines) - showBad; more > 0 {
+			p("  ……另有 %d 条", more)
+		}
+	}
 	if len(r.Warnings) > 0 {
 		p("提示%s", list(r.Warnings, warningLabels, 10))
 	}

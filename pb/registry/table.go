@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -53,6 +54,8 @@ type tableRow struct {
 	Cells   []string
 	Problem *rowError
 	Hidden  bool // by hand or by a filter
+	// Geometry is the boundary of a feature of a GeoJSON file.
+	Geometry json.RawMessage
 }
 
 // rowError is why one row cannot be taken.

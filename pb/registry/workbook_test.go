@@ -427,7 +427,7 @@ func TestReadingAWorkbookLeavesNoFilesBehind(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	content := workbookOf(t, 60_000) // big enough to be unpacked to disk
-	if _, err := readTable(strings.NewReader(content), enterpriseColumns); err != nil {
+	if _, err := readTable(strings.NewReader(content), enterpriseList.columns); err != nil {
 		t.Fatal(err)
 	}
 	if left, _ := filepath.Glob(tmp + "/*"); len(left) != 0 {
@@ -452,14 +452,14 @@ func TestABlankFarToTheRightIsNoColumnAndAHeaderWithoutEndIsRefused(t *testing.T
 		}
 		return b.Bytes()
 	}
-	read, err := readWorkbook(file(""), enterpriseColumns)
+	read, err := readWorkbook(file(""), enterpriseList.columns)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(read.Rows) != 1 || cap(read.Rows[0].Cells) > 16 {
 		t.Errorf("%d rows, room for %d cells", len(read.Rows), cap(read.Rows[0].Cells))
 	}
-	if _, err := readWorkbook(file("备注"), enterpriseColumns); err == nil || !strings.Contains(err.Error(), CodeTooLarge) {
+	if _, err := readWorkbook(file("备注"), enterpriseList.columns); err == nil || !strings.Contains(err.Error(), CodeTooLarge) {
 		t.Error("a header of 16384 columns:", err)
 	}
 }

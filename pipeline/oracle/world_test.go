@@ -7,37 +7,11 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/pocketbase/pocketbase/core"
-	_ "github.com/pocketbase/pocketbase/migrations"
-
-	_ "gangwan/pb_migrations"
+	"gangwan/pb_migrations/fresh"
 )
-
-// The migrations run once for all tests; each test gets its own copy of the empty database.
-var emptyDatabase = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "oracle")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: dir})
-	if err := app.Bootstrap(); err != nil {
-		return nil, err
-	}
-	defer func() { _ = app.ResetBootstrapState() }()
-	if err := app.RunAllMigrations(); err != nil {
-		return nil, err
-	}
-	file := filepath.Join(dir, "empty.db")
-	if _, err := app.DB().NewQuery("VACUUM INTO {:file}").Bind(map[string]any{"file": file}).Execute(); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(file)
-})
 
 type fields = map[string]any
 
@@ -50,12 +24,10 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	empty, err := emptyDatabase()
+	dir := fresh.Dir(t)
+	w := &world{t: t, path: filepath.Join(dir, "港湾 data.db")}
+	err := os.Rename(filepath.Join(dir, "data.db"), w.path)
 	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "港湾 data.db")}
-	if err := os.WriteFile(w.path, empty, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if w.db, err = sql.Open("sqlite", w.path); err != nil {

@@ -638,6 +638,7 @@ export interface Holiday {
   day: string
   kind: 'holiday' | 'workday' | ''
   name: string
+  source_doc: string
 }
 
 /** policies */
@@ -727,6 +728,8 @@ export interface Enterprise {
   device: string
   skew: number
   suspected_duplicate_of: string
+  merged_into: string
+  uscc_unverified: boolean
 }
 
 /** visits */
@@ -1378,6 +1381,7 @@ export interface Review {
   synced_at: string
   device: string
   skew: number
+  published_at: string
 }
 
 /** photos */

@@ -19,9 +19,9 @@ test('今日名单先是约定回访的，再是重点企业，再是从未走�
   ])
 })
 
-test('约定的日子没到、刚走访过、已关停或已搬离的主体不在名单里', () => {
+test('约定的日子没到、刚走访过、已关停、已搬离或已合并的主体不在名单里', () => {
   expect(dueList(
-    [shop('later'), shop('fresh'), shop('gone'), shop('shut', { status: 'closed' })],
+    [shop('later'), shop('fresh'), shop('gone'), shop('shut', { status: 'closed' }), shop('merged', { status: 'duplicate' })],
     [
       visit('later', '2026-01-01 02:00:00.000Z', { next_visit_on: '2026-11-23 16:00:00.000Z' }),
       visit('fresh', '2026-11-01 02:00:00.000Z'), visit('gone', '2025-01-01 02:00:00.000Z', { outcome: 'moved' }),

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Fields, RecordView } from '@/sync'
-import { search, searchText } from './search'
-import { twinsOf } from './twins'
+import { offered, search, searchText } from './search'
+import { nameKey, twinsOf } from './twins'
 import { usccFault, usccKind } from './uscc'
 import { validityHints } from './validity'
 
@@ -31,6 +31,22 @@ test('代码、电话相同，或同名且位置相近，提示可能重复', ()
   expect(twinsOf({ name: '万州区高笋塘便利店', grid: 'g1', location: { lon: 108.5, lat: 30.8 } }, shops)).toEqual([])
   expect(twinsOf({ name: '兴旺五金', grid: 'g1' }, shops)).toEqual([])
   expect(twinsOf({ name: '', uscc: '', phone: '' }, shops)).toEqual([])
+})
+
+test('名称按去掉空格、标点、区划和公司形式后比对', () => {
+  expect(nameKey('重庆市万州区张三 面馆（个体工商户）')).toBe('张三面馆')
+  expect(nameKey('三峡ＡＢＣ商贸有限责任公司')).toBe(nameKey('三峡abc商贸有限公司'))
+  expect(nameKey('有限公司')).toBe('有限公司')
+  expect(twinsOf({ name: '高笋塘 便利店', grid: 'g1' }, shops)).toMatchObject([{ enterprise: { id: '1' }, why: '名称相近，位置相近' }])
+})
+
+test('已合并的主体不再列出，提示重复时指向保留的那一户', () => {
+  const merged = record('4', { name: '便利面', phone: '13900000009', status: 'duplicate', merged_into: '2', grid: 'g1' })
+  const gone = record('5', { name: '别处的', phone: '13900000008', status: 'duplicate', merged_into: 'elsewhere', grid: 'g1' })
+  expect(offered([...shops, merged, gone]).map(s => s.id)).toEqual(['1', '2', '3'])
+  expect(twinsOf({ phone: '13900000009' }, [...shops, merged])).toMatchObject([{ enterprise: { id: '2' } }])
+  expect(twinsOf({ phone: '19900146161', name: '便利面', grid: 'g1' }, [...shops, merged])).toHaveLength(1)
+  expect(twinsOf({ phone: '13900000008' }, [...shops, gone])).toMatchObject([{ enterprise: { id: '5' } }])
 })
 
 test('信用代码位数和字符不对要改，校验位不符只提醒', () => {

@@ -4,6 +4,9 @@ import type { RecordView } from '@/sync'
 export const searchText = (e: RecordView): string =>
   `${e.fields.name ?? ''}\n${e.fields.initials ?? ''}\n${e.fields.uscc ?? ''}\n${e.fields.phone ?? ''}`.toLowerCase()
 
+/** The enterprises that lists and searches offer: one that was merged into another is found under that one's name. */
+export const offered = (enterprises: readonly RecordView[]): RecordView[] => enterprises.filter(e => e.fields.status !== 'duplicate')
+
 /**
  * The enterprises whose name, initials, credit code or phone hold all the words typed; names that begin with the word come first.
  * @param index searchText by enterprise id
