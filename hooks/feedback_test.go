@@ -15,7 +15,7 @@ import (
 
 func TestFeedbackIsNumberedDueAndGivenToTheHeadUnlessItIsAboutTheHead(t *testing.T) {
 	c := openCounter(t)
-	told := with{"channel": "box", "kind": "difficulty", "text": "手续太多", "enterprise": c.enterprise.Id, "reported_at": c.at(0)}
+	told := row{"channel": "box", "kind": "difficulty", "text": "手续太多", "enterprise": c.enterprise.Id, "reported_at": c.at(0)}
 	f := c.create("feedback", told, c.worker, "", "")
 	c.wants(f, "number", "FK202611-00001")
 	c.wants(f, "due", "2026-11-27 15:59:59.999Z")
@@ -27,79 +27,79 @@ func TestFeedbackIsNumberedDueAndGivenToTheHeadUnlessItIsAboutTheHead(t *testing
 	c.wants(f, "status", "open")
 	c.wants(f, "finding", "")
 	// From somebody without an enterprise: the harbour that serves the worker's grids.
-	c.wants(c.create("feedback", and(told, with{"enterprise": "", "anonymous": true}), c.worker, "", ""), "harbour", c.harbour.Id)
-	about := c.create("feedback", and(told, with{"kind": "complaint", "against": c.head.Id}), c.worker, "", "")
+	c.wants(c.create("feedback", with(told, row{"enterprise": "", "anonymous": true}), c.worker, "", ""), "harbour", c.harbour.Id)
+	about := c.create("feedback", with(told, row{"kind": "complaint", "against": c.head.Id}), c.worker, "", "")
 	c.wants(about, "number", "FK202611-00003")
 	c.wants(about, "owner", "")
 	c.wants(about, "finding", "pending")
 	for _, x := range []struct {
 		says        string
-		values      with
+		values      row
 		field, code string
 	}{
-		{"who is anonymous is not named", with{"anonymous": true}, "anonymous", "anonymous_named"},
-		{"who is not can be reached", with{"enterprise": ""}, "contact", "reporter_unknown"},
-		{"nothing is reported in the future", with{"reported_at": c.at(1)}, "reported_at", "time_in_future"},
-		{"nobody answers a complaint about themselves", with{"kind": "complaint", "against": c.staff.Id, "owner": c.staff.Id}, "owner", "owner_complained_of"},
-		{"a worker on the road is no owner", with{"owner": c.worker.Id}, "owner", "owner_cannot_act"},
-		{"the owner exists", with{"owner": "nobody000000000"}, "owner", "unknown_reference"},
-		{"a difficulty is not investigated", with{"finding": "upheld"}, "finding", "not_a_complaint"},
+		{"who is anonymous is not named", row{"anonymous": true}, "anonymous", "anonymous_named"},
+		{"who is not can be reached", row{"enterprise": ""}, "contact", "reporter_unknown"},
+		{"nothing is reported in the future", row{"reported_at": c.at(1)}, "reported_at", "time_in_future"},
+		{"nobody answers a complaint about themselves", row{"kind": "complaint", "against": c.staff.Id, "owner": c.staff.Id}, "owner", "owner_complained_of"},
+		{"a worker on the road is no owner", row{"owner": c.worker.Id}, "owner", "owner_cannot_act"},
+		{"the owner exists", row{"owner": "nobody000000000"}, "owner", "unknown_reference"},
+		{"a difficulty is not investigated", row{"finding": "upheld"}, "finding", "not_a_complaint"},
 	} {
 		t.Log(x.says)
-		c.create("feedback", and(told, x.values), c.worker, x.field, x.code)
-		c.create("feedback", and(told, x.values), nil, x.field, x.code)
+		c.create("feedback", with(told, x.values), c.worker, x.field, x.code)
+		c.create("feedback", with(told, x.values), nil, x.field, x.code)
 	}
-	c.change(about, with{"owner": c.head.Id}, c.official, "owner", "owner_complained_of")
+	c.change(about, row{"owner": c.head.Id}, c.official, "owner", "owner_complained_of")
 	c.now = c.now.Add(time.Hour)
-	c.wants(c.change(about, with{"owner": c.official.Id}, c.official, "", ""), "routed_at", c.at(0))
+	c.wants(c.change(about, row{"owner": c.official.Id}, c.official, "", ""), "routed_at", c.at(0))
 	c.now = c.now.Add(time.Hour)
-	c.wants(c.change(f, with{"bank": c.other.Id}, c.head, "", ""), "routed_at", c.at(0))
+	c.wants(c.change(f, row{"bank": c.other.Id}, c.head, "", ""), "routed_at", c.at(0))
 }
 
 func TestFeedbackIsAnsweredDeliveredAndClosedInThatOrder(t *testing.T) {
 	c := openCounter(t)
-	told := with{"channel": "phone", "kind": "suggestion", "text": "延长营业时间", "contact": "赵六 13800000006", "harbour": c.harbour.Id, "reported_at": c.at(0)}
+	told := row{"channel": "phone", "kind": "suggestion", "text": "延长营业时间", "contact": "赵六 13800000006", "harbour": c.harbour.Id, "reported_at": c.at(0)}
 	f := c.create("feedback", told, c.staff, "", "")
-	anonymous := c.create("feedback", and(told, with{"contact": "", "anonymous": true}), c.staff, "", "")
+	anonymous := c.create("feedback", with(told, row{"contact": "", "anonymous": true}), c.staff, "", "")
 	c.now = c.now.Add(5 * time.Hour)
-	answered := with{"answer": "已采纳", "answered_at": c.at(-4)}
+	answered := row{"answer": "已采纳", "answered_at": c.at(-4)}
 	for _, x := range []struct {
 		says        string
-		values      with
+		values      row
 		field, code string
 	}{
-		{"an answer has words", with{"answered_at": c.at(-4)}, "answered_at", "answer_needed"},
-		{"and a time", with{"answer": "已采纳"}, "answered_at", "answer_needed"},
-		{"nothing is closed without an answer", with{"closed_at": c.at(0)}, "answered_at", "answer_needed"},
-		{"nothing is delivered without an answer", with{"delivered_at": c.at(0)}, "answered_at", "answer_needed"},
-		{"no answer before the question", and(answered, with{"answered_at": c.at(-6)}), "answered_at", "time_before_previous"},
-		{"no answer in the future", and(answered, with{"answered_at": c.at(1)}), "answered_at", "time_in_future"},
-		{"no delivery before the answer", and(answered, with{"delivered_at": c.at(-5)}), "delivered_at", "time_before_previous"},
-		{"closed when it is delivered", and(answered, with{"closed_at": c.at(-2)}), "closed_at", "delivery_needed"},
-		{"not closed before it is delivered", and(answered, with{"delivered_at": c.at(-2), "closed_at": c.at(-3)}), "closed_at", "time_before_previous"},
-		{"satisfaction is an answer to a question", and(answered, with{"satisfaction": "satisfied"}), "satisfaction", "ask_satisfaction_first"},
-		{"which is not asked before", and(answered, with{"satisfaction_asked_at": c.at(-7)}), "satisfaction_asked_at", "time_before_previous"},
+		{"an answer has words", row{"answered_at": c.at(-4)}, "answered_at", "answer_needed"},
+		{"and a time", row{"answer": "已采纳"}, "answered_at", "answer_needed"},
+		{"nothing is closed without an answer", row{"closed_at": c.at(0)}, "answered_at", "answer_needed"},
+		{"nothing is delivered without an answer", row{"delivered_at": c.at(0)}, "answered_at", "answer_needed"},
+		{"no answer before the question", with(answered, row{"answered_at": c.at(-6)}), "answered_at", "time_before_previous"},
+		{"no answer in the future", with(answered, row{"answered_at": c.at(1)}), "answered_at", "time_in_future"},
+		{"no delivery before the answer", with(answered, row{"delivered_at": c.at(-5)}), "delivered_at", "time_before_previous"},
+		{"closed when it is delivered", with(answered, row{"closed_at": c.at(-2)}), "closed_at", "delivery_needed"},
+		{"not closed before it is delivered", with(answered, row{"delivered_at": c.at(-2), "closed_at": c.at(-3)}), "closed_at", "time_before_previous"},
+		{"satisfaction is an answer to a question", with(answered, row{"satisfaction": "satisfied"}), "satisfaction", "ask_satisfaction_first"},
+		{"which is not asked before", with(answered, row{"satisfaction_asked_at": c.at(-7)}), "satisfaction_asked_at", "time_before_previous"},
 	} {
 		t.Log(x.says)
 		c.change(f, x.values, c.staff, x.field, x.code)
 		c.change(f, x.values, nil, x.field, x.code)
 	}
 	c.wants(c.change(f, answered, c.staff, "", ""), "status", "answered")
-	c.wants(c.change(f, with{"delivered_at": c.at(-3), "closed_at": c.at(-2)}, c.staff, "", ""), "status", "closed")
-	c.change(f, with{"satisfaction_asked_at": c.at(-1), "satisfaction": "satisfied"}, c.worker, "", "")
-	c.wants(c.change(anonymous, and(answered, with{"closed_at": c.at(-2)}), c.staff, "", ""), "status", "closed") // nobody to tell
+	c.wants(c.change(f, row{"delivered_at": c.at(-3), "closed_at": c.at(-2)}, c.staff, "", ""), "status", "closed")
+	c.change(f, row{"satisfaction_asked_at": c.at(-1), "satisfaction": "satisfied"}, c.worker, "", "")
+	c.wants(c.change(anonymous, with(answered, row{"closed_at": c.at(-2)}), c.staff, "", ""), "status", "closed") // nobody to tell
 }
 
 func TestOnlyOfficialsSayWhetherAComplaintIsUpheldAndThenItMustBePutRight(t *testing.T) {
 	c := openCounter(t)
-	complaint := with{"channel": "phone", "kind": "complaint", "category": "deflection", "text": "王柜员让我去别家", "contact": "赵六", "harbour": c.harbour.Id,
+	complaint := row{"channel": "phone", "kind": "complaint", "category": "deflection", "text": "王柜员让我去别家", "contact": "赵六", "harbour": c.harbour.Id,
 		"against": c.staff.Id, "reported_at": c.at(0)}
 	f := c.create("feedback", complaint, c.colleague, "", "")
-	c.change(f, with{"finding": "upheld"}, c.head, "finding", "role_not_allowed")
-	c.change(f, with{"kind": "suggestion"}, c.head, "kind", "role_not_allowed")
-	c.create("feedback", and(complaint, with{"finding": "upheld"}), c.colleague, "finding", "role_not_allowed")
+	c.change(f, row{"finding": "upheld"}, c.head, "finding", "role_not_allowed")
+	c.change(f, row{"kind": "suggestion"}, c.head, "kind", "role_not_allowed")
+	c.create("feedback", with(complaint, row{"finding": "upheld"}), c.colleague, "finding", "role_not_allowed")
 	c.now = c.now.Add(time.Hour)
-	f = c.change(f, with{"finding": "upheld", "finding_at": "2020-01-01 00:00:00.000Z", "finding_by": c.head.Id, "finding_note": "录音为证"}, c.official, "", "")
+	f = c.change(f, row{"finding": "upheld", "finding_at": "2020-01-01 00:00:00.000Z", "finding_by": c.head.Id, "finding_note": "录音为证"}, c.official, "", "")
 	c.wants(f, "finding_at", c.at(0))
 	c.wants(f, "finding_by", c.official.Id)
 	demands, err := c.app.FindAllRecords("rectifications", dbx.HashExp{"feedback": f.Id})
@@ -109,34 +109,34 @@ func TestOnlyOfficialsSayWhetherAComplaintIsUpheldAndThenItMustBePutRight(t *tes
 	c.wants(demands[0], "harbour", c.harbour.Id)
 	c.wants(demands[0], "due", "2026-12-11 15:59:59.999Z") // 15 working days
 	c.wants(demands[0], "demand", "投诉 FK202611-00001 经核查属实，请整改并报送整改情况")
-	c.change(f, with{"finding": "not_upheld"}, c.official, "finding", "finding_stands")
-	c.change(f, with{"finding_note": "录音和登记簿为证"}, c.official, "", "")
+	c.change(f, row{"finding": "not_upheld"}, c.official, "finding", "finding_stands")
+	c.change(f, row{"finding_note": "录音和登记簿为证"}, c.official, "", "")
 	if n, err := c.app.CountRecords("rectifications"); err != nil || n != 1 {
 		t.Error("one complaint, one demand:", n, err)
 	}
 	other := c.create("feedback", complaint, c.colleague, "", "")
-	c.change(other, with{"finding": "not_upheld"}, c.official, "", "")
+	c.change(other, row{"finding": "not_upheld"}, c.official, "", "")
 	if n, err := c.app.CountRecords("rectifications"); err != nil || n != 1 {
 		t.Error("what is not upheld demands nothing:", n, err)
 	}
-	nowhere := c.save("feedback", and(complaint, with{"harbour": "", "against": "", "kind": "consumer_rights"}))
-	c.change(nowhere, with{"finding": "upheld"}, c.official, "harbour", "harbour_needed")
+	nowhere := c.save("feedback", with(complaint, row{"harbour": "", "against": "", "kind": "consumer_rights"}))
+	c.change(nowhere, row{"finding": "upheld"}, c.official, "harbour", "harbour_needed")
 	c.wants(nowhere, "finding", "pending")
 }
 
 // The list API is what anybody with a token can ask; the scopes are what a phone holds. Both keep a complaint from the person it is about.
 func TestAComplaintIsNotShownToThePersonComplainedAbout(t *testing.T) {
 	c := openCounter(t)
-	told := with{"channel": "window", "text": "内容", "contact": "赵六", "harbour": c.harbour.Id, "reported_at": c.at(0)}
-	complaint := func(more with) string {
-		return c.create("feedback", and(told, and(with{"kind": "complaint"}, more)), c.colleague, "", "").Id
+	told := row{"channel": "window", "text": "内容", "contact": "赵六", "harbour": c.harbour.Id, "reported_at": c.at(0)}
+	complaint := func(more row) string {
+		return c.create("feedback", with(told, with(row{"kind": "complaint"}, more)), c.colleague, "", "").Id
 	}
-	aboutStaff := complaint(with{"against": c.staff.Id})
-	aboutHead := complaint(with{"against": c.head.Id})
+	aboutStaff := complaint(row{"against": c.staff.Id})
+	aboutHead := complaint(row{"against": c.head.Id})
 	aboutNobody := complaint(nil)
-	aboutOfficial := complaint(with{"against": c.official.Id})
-	difficulty := c.create("feedback", and(told, with{"kind": "difficulty"}), c.colleague, "", "").Id
-	sneaky := c.create("feedback", and(told, with{"kind": "difficulty", "against": c.staff.Id}), c.colleague, "", "").Id
+	aboutOfficial := complaint(row{"against": c.official.Id})
+	difficulty := c.create("feedback", with(told, row{"kind": "difficulty"}), c.colleague, "", "").Id
+	sneaky := c.create("feedback", with(told, row{"kind": "difficulty", "against": c.staff.Id}), c.colleague, "", "").Id
 	router, err := apis.NewRouter(c.app)
 	if err != nil {
 		t.Fatal(err)
