@@ -30,9 +30,10 @@ func init() {
 			return err
 		}
 
-		merges := newBase("enterprise_merges",
-			needRel("kept", enterprises, "保留的一户：另一户的走访、需求、照片等都归到这里"),
-			needRel("merged", enterprises, "并入的一户；判为两户不同时填另一户"),
+		kept := needRel("kept", enterprises, "保留的一户：另一户的走访、需求、照片等都归到这里")
+		merged := needRel("merged", enterprises, "并入的一户；判为两户不同时填另一户")
+		kept.Presentable, merged.Presentable = true, true
+		merges := newBase("enterprise_merges", kept, merged,
 			one("status", "决定：合并（不选即为合并）、两户不同、撤销（把“合并”或“两户不同”改为“撤销”即可恢复原状）", "merged", "different", "undone"),
 			&core.TextField{Name: "note", Max: 500, Presentable: true, Help: "说明；两户的信用代码不同时必填依据"},
 			jsonField("trail", 50<<20, "合并时改动了什么（系统填写）：changes 为改动的记录，left 为因与保留的一户重复而留在原处的记录"),

@@ -246,6 +246,7 @@ var rawSchema = []rawCollection{
 		{"captured_at", kindTime},
 		{"synced_at", kindTime},
 		{"device", kindText},
+		{"settled_on", kindTime},
 	}},
 	{Name: "scope_history", Columns: []rawColumn{
 		{"id", kindText},
@@ -629,6 +630,7 @@ var rawSchema = []rawCollection{
 		{"captured_at", kindTime},
 		{"synced_at", kindTime},
 		{"device", kindText},
+		{"published_at", kindTime},
 	}},
 	{Name: "indicator_targets", Columns: []rawColumn{
 		{"id", kindText},

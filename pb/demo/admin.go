@@ -157,25 +157,50 @@ func (s *story) reviewSome(tx core.App, since string) error {
 	return nil
 }
 
-// confirmFinds takes field-found enterprises into the count, and marks some that stand on the list already.
+// mergeTwin merges a find with the record that it repeats.
+func mergeTwin(tx core.App, found *core.Record) error {
+	merges, err := tx.FindCachedCollectionByNameOrId("enterprise_merges")
+	if err != nil {
+		return err
+	}
+	kept, err := tx.FindRecordById("enterprises", found.GetString("suspected_duplicate_of"))
+	if err != nil {
+		return err
+	}
+	id := kept.Id
+	if into := kept.GetString("merged_into"); into != "" {
+		id = into
+	}
+	m := core.NewRecord(merges)
+	m.Load(map[string]any{"kept": id, "merged": found.Id, "note": "网格员已当面核实，确属同一户", "by": adminEmail})
+	return tx.Save(m)
+}
+
+// confirmFinds takes field-found enterprises into the count, and merges some with the record on the list that they repeat.
 func (s *story) confirmFinds(tx core.App, _ string) error {
 	records, err := tx.FindRecordsByFilter("enterprises", "origin = 'field' && confirmed_at = '' && status = 'active'", "id", 0, 0)
 	if err != nil {
 		return err
 	}
-	for _, e := range records {
+	for _, listed := range records {
+		e, err := tx.FindRecordById("enterprises", listed.Id) // a merge of this evening may have filled it in
+		if err != nil {
+			return err
+		}
 		twin := e.GetString("suspected_duplicate_of") != ""
 		// One look a find: what is left open stays open.
 		if s.clock.Now().Sub(e.GetDateTime("captured_at").Time()) > 9*24*time.Hour || !chance(stream(s.d.opts.Seed, "confirm", e.Id), 0.7) {
 			continue
 		}
 		if twin {
-			e.Set("status", "duplicate")
+			if err := mergeTwin(tx, e); err != nil {
+				return err
+			}
 		} else {
 			e.Set("confirmed_at", hooks.Stored(s.clock.Now()))
-		}
-		if err := tx.Save(e); err != nil {
-			return err
+			if err := tx.Save(e); err != nil {
+				return err
+			}
 		}
 		s.tally.Confirmed++
 	}

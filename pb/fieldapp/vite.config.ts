@@ -64,6 +64,7 @@ export default defineConfig({
             { name: 'vendor', test: /node_modules\/(?!signature_pad)/, priority: 4 },
             // With the list that the day starts with; all other pages come when they are asked for.
             { name: 'base', test: /src\/(forms|components|store|sync|styles)\/|pages\/field\/(TodayPage|drafts)|plugin-vue:export-helper|preload-helper/, priority: 3 },
+            { name: 'registers', test: /src\/pages\/registers\/(?!routes)/, priority: 3 },
             { name: 'desk', test: /src\/pages\/(demands|sync|photo)\/(?!routes)/, priority: 2 },
             { name: 'field', test: /src\/pages\/(field|account)\//, priority: 1 },
           ],

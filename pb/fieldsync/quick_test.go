@@ -141,14 +141,25 @@ func randomValue(rt *rapid.T, d *district, collection *core.Collection, name str
 	case *core.DateField:
 		return rapid.SampledFrom([]string{hooks.Stored(d.time), "2026-08-30T10:00:00+08:00", "2026-08-30 02:00:00.123456Z"}).Draw(rt, name)
 	case *core.GeoPointField:
-		return map[string]any{"lon": rapid.Float64Range(-180, 180).Draw(rt, name+" lon"), "lat": rapid.Float64Range(-90, 90).Draw(rt, name+" lat")}
+		if rapid.IntRange(0, 9).Draw(rt, name+" anywhere") == 0 {
+			return map[string]any{"lon": rapid.Float64Range(-180, 180).Draw(rt, name+" lon"), "lat": rapid.Float64Range(-90, 90).Draw(rt, name+" lat")}
+		}
+		return map[string]any{"lon": rapid.Float64Range(73, 136).Draw(rt, name+" lon"), "lat": rapid.Float64Range(3, 54).Draw(rt, name+" lat")}
 	case *core.JSONField:
 		return rapid.SampledFrom([]any{"a", 1.0, map[string]any{"a": []any{}}}).Draw(rt, name)
 	}
 	if slices.Contains([]string{"sha256"}, name) {
 		return strings.Repeat("ab", 32)
 	}
+	if usual := facts[name]; usual != nil && rapid.IntRange(0, 9).Draw(rt, name+" of any kind") > 0 {
+		return rapid.SampledFrom(usual).Draw(rt, name)
+	}
 	return rapid.SampledFrom([]string{"重庆小面", "13900000009", "a'\"<>", " 前后有空格 ", "🀄"}).Draw(rt, name)
+}
+
+// facts are values that the rules of facts take, some in a form that they change.
+var facts = map[string][]string{
+	"phone": {"13900000009", " 139 0000 0009 ", "（023）58123456"}, "industry": {"5212", "h6210", "C", ""}, "uscc": {"92500101MA0000349R", "92500101ma00003491", ""},
 }
 
 func toAny(list []string) []any {

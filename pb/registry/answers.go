@@ -329,7 +329,7 @@ func ImportAnswers(app core.App, r io.Reader, o Options, bank string) (Report, e
 		if o.DryRun {
 			return errTakeBack
 		}
-		return nil
+		return o.log(tx, "demand_matches", &done)
 	})
 	if err != nil && !errors.Is(err, errTakeBack) {
 		return report, failed(err)

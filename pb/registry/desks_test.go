@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +57,7 @@ func openDesks(t *testing.T) *desksTown {
 	banks := map[string]string{}
 	for _, name := range []string{"江城银行", "惠民银行"} {
 		banks[name] = put(t, app, "banks", map[string]any{"name": name, "kind": "bank"}).Id
-		d.user(name, map[string]any{"role": "bank", "bank": banks[name]})
+		d.user(name, map[string]any{"role": "bank", "bank": banks[name], "may_export": true})
 	}
 	for _, name := range []string{"市场监管局", "农业农村委"} {
 		a := put(t, app, "agencies", map[string]any{"name": name, "kind": "department"})
@@ -242,6 +243,10 @@ func TestOnlyADepartmentUploadsListsAndOnlyABankAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.user("新柜员", map[string]any{"role": "bank", "bank": bank.Id})
+	if status, raw := d.call("新柜员", http.MethodGet, "/answers.xlsx", "", nil); status != http.StatusForbidden || !strings.Contains(string(raw), "export_not_allowed") {
+		t.Errorf("export is a right of its own: %d %s", status, raw)
+	}
 	d.user("当值", map[string]any{"role": "harbour_staff", "bank": bank.Id})
 	if status, _ := d.call("当值", http.MethodGet, "/answers.xlsx", "", nil); status != http.StatusForbidden {
 		t.Errorf("a harbour's counter got its bank's workbook: %d", status)
@@ -290,6 +295,33 @@ func (l *lendingTown) fetch(collection, id string) *core.Record {
 		l.Fatal(err)
 	}
 	return r
+}
+
+func TestABanksWorkbookIsAnExportAndItsAnswersAreAnImportBothLogged(t *testing.T) {
+	l := openLending(t)
+	l.user("新柜员", map[string]any{"role": "bank", "bank": l.referral["江城银行"].GetString("bank")})
+	if status, raw := l.call("新柜员", http.MethodGet, "/answers.xlsx", "", nil); status != http.StatusForbidden || !strings.Contains(string(raw), "export_not_allowed") {
+		t.Fatalf("a clerk without the right to export: %d %s", status, raw)
+	}
+	book := l.download("江城银行")
+	b, err := book.f.WriteToBuffer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.send("江城银行", "/answers?dry=1", "答复.xlsx", b.Bytes())
+	l.send("江城银行", "/answers", "答复.xlsx", b.Bytes())
+	hooks.FlushLog(l.app)
+	lines, err := l.app.FindRecordsByFilter("read_log", "", "@rowid", 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range lines {
+		got = append(got, r.GetString("actor")+" "+r.GetString("action")+" "+r.GetString("target")+" "+r.GetString("via")+" "+r.GetString("at"))
+	}
+	if want := []string{"江城银行 export answers.xlsx app " + hooks.Stored(today), "江城银行 import 答复.xlsx app " + hooks.Stored(today)}; !slices.Equal(got, want) {
+		t.Errorf("%q, not %q", got, want)
+	}
 }
 
 // download is a bank's workbook in the hands of its clerk: rows by key, cells by heading.
@@ -496,6 +528,27 @@ func dumpOf(t *testing.T, app core.App, tables ...string) string {
 		}
 	}
 	return out.String()
+}
+
+func TestWhatDesksSendAndTakeAwayStandsInTheAccessLogAndADryRunDoesNot(t *testing.T) {
+	l := openLending(t)
+	book := l.download("江城银行")
+	book.write(2, map[string]string{"answer": "拟支持"})
+	l.send("江城银行", "/answers?dry=1", "答复.xlsx", book.bytes())
+	l.send("江城银行", "/answers", "答复.xlsx", book.bytes())
+	l.send("市场监管局", "/referrals", "名单.csv", []byte(recommended))
+	lines, err := l.app.FindRecordsByFilter("read_log", "action = 'import' || action = 'export'", "@rowid", 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range lines {
+		got = append(got, fmt.Sprint(r.GetString("actor"), " ", r.GetString("action"), " ", r.GetString("collection"), " ", r.GetString("target"), " ", r.GetInt("rows"), " ", r.GetString("via")))
+	}
+	want := "江城银行 export demand_matches 银行答复表 2 app\n江城银行 import demand_matches 答复.xlsx 1 app\n市场监管局 import referrals 名单.csv 2 app"
+	if strings.Join(got, "\n") != want {
+		t.Errorf("the log says\n%s\nwant\n%s", strings.Join(got, "\n"), want)
+	}
 }
 
 func TestAnotherBanksRowsCannotBeAnsweredByEditingTheKey(t *testing.T) {

@@ -40,6 +40,8 @@ type Options struct {
 	NewID func() string
 	// Actor is the signed-in user on whose behalf records are saved: the rules hold as for anything this user does. Nil: an operator.
 	Actor *core.Record
+	// Line is the line of the access log that stands or falls with what is written; nil: whoever calls keeps the log.
+	Line *hooks.Entry
 	// Random is where initial passwords come from; nil is the system's.
 	Random io.Reader
 	// Passwords keeps the initial passwords of new users, once, before they are committed; where it fails, nobody is created.
@@ -87,6 +89,16 @@ func (o Options) transaction(app core.App, fn func(tx core.App) error) error {
 		}
 		return fn(tx)
 	})
+}
+
+// log writes the access log's line in the transaction of what it tells of.
+func (o Options) log(tx core.App, collection string, done *Report) error {
+	if o.Line == nil || o.DryRun {
+		return nil
+	}
+	line := *o.Line
+	line.Collection, line.Rows = collection, done.New+done.Changed
+	return hooks.Log(tx, line)
 }
 
 // save writes one record inside a savepoint: a rule that refuses it leaves nothing of it behind, and the transaction goes

@@ -276,6 +276,21 @@ func TestPeopleGetAccountsWithAPasswordThatIsWrittenOnceAndMustBeChanged(t *test
 		t.Error("the same list again:", status, out, errs)
 	}
 
+	// The right to take data away is given and taken by the list too, where it says so.
+	right := func(word string) {
+		t.Helper()
+		if report, err := ImportUsers(app, strings.NewReader("姓名,手机号,角色,可导出\n王银行,13800000003,银行,"+word+"\n"), Options{Now: clock}); err != nil || report.Bad > 0 {
+			t.Fatalf("%+v, %v", report, err)
+		}
+	}
+	right("是")
+	if right(""); !user(t, app, "王银行").GetBool("may_export") {
+		t.Error("the right was not given, or silence took it away")
+	}
+	if right("否"); user(t, app, "王银行").GetBool("may_export") {
+		t.Error("the right was not taken")
+	}
+
 	// Newcomers while the first list still lies there: nothing is written over, nobody is created.
 	if err := os.WriteFile(path, []byte(peopleHeader+"赵新,13800000009,,网格员,,,,,,\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -95,7 +95,10 @@ func ImportReferrals(app core.App, r io.Reader, o Options, list ReferralList) (R
 	if len(rows) > 0 {
 		err = o.transaction(app, func(tx core.App) error {
 			done = newReport()
-			return im.take(tx, rows, raw, &done)
+			if err := im.take(tx, rows, raw, &done); err != nil {
+				return err
+			}
+			return o.log(tx, "referrals", &done)
 		})
 	}
 	if err != nil {

@@ -621,12 +621,29 @@ func TestAClosureSeenOnSiteIsNotUndoneByTheRegistry(t *testing.T) {
 	app := newDistrict(t)
 	mustLoad(t, app, csvOf(noodles))
 	e := enterprise(t, app, "万州区老麻抄手店")
-	for _, status := range []string{"closed", "moved", "duplicate"} { // the last is the mark of a merge, which only a merge sets
-		if _, err := app.DB().NewQuery(`UPDATE enterprises SET status = '` + status + `' WHERE id = '` + e.Id + `'`).Execute(); err != nil {
+	for _, status := range []string{"closed", "moved"} {
+		e.Set("status", status)
+		if err := app.Save(e); err != nil {
 			t.Fatal(err)
 		}
 		if report := mustLoad(t, app, csvOf(noodles)); report.Unchanged != 1 || enterprise(t, app, "万州区老麻抄手店").GetString("status") != status {
 			t.Errorf("%s became %s", status, enterprise(t, app, "万州区老麻抄手店").GetString("status"))
+		}
+	}
+}
+
+func TestTheRegistrysRowIsOfTheEnterpriseThatAMergeKept(t *testing.T) {
+	app := newDistrict(t)
+	mustLoad(t, app, csvOf(noodles))
+	merged := enterprise(t, app, "万州区老麻抄手店")
+	kept := put(t, app, "enterprises", map[string]any{"name": "老麻抄手"})
+	put(t, app, "enterprise_merges", map[string]any{"kept": kept.Id, "merged": merged.Id})
+	if report := mustLoad(t, app, csvOf(noodles)); report.New != 0 || report.Changed+report.Unchanged != 1 {
+		t.Errorf("%+v", report)
+	}
+	for id, want := range map[string]string{kept.Id: "active 万州区老麻抄手店", merged.Id: "duplicate 万州区老麻抄手店"} {
+		if e, err := app.FindRecordById("enterprises", id); err != nil || e.GetString("status")+" "+e.GetString("name") != want {
+			t.Errorf("%v %v, want %s", e, err, want)
 		}
 	}
 }

@@ -129,7 +129,7 @@ var fieldLabels = map[string]string{
 	"size": "规模（补录）", "employees": "从业人员（补录）", "revenue": "营业收入（补录）", "total_assets": "资产总额（补录）",
 	"grid": "所属网格（补录）", "origin": "来源", "initials": "拼音首字母", "parent": "上级区划", "kind_of_area": "类别", "location": "位置（补录）",
 	"code": "编号", "area": "所属区划", "harbour": "服务港湾", "boundary": "边界", "registered_count": "登记户数", "day": "日期", "source_doc": "来源文件",
-	"mobile": "手机号", "staff_no": "工号", "email": "邮箱", "role": "角色", "street": "镇街", "bank": "银行", "manager": "直接负责人", "assignments": "负责网格",
+	"mobile": "手机号", "staff_no": "工号", "email": "邮箱", "role": "角色", "street": "镇街", "bank": "银行", "manager": "直接负责人", "assignments": "负责网格", "may_export": "可导出",
 	"enterprise_name": "名单上的名称", "enterprise_phone": "联系电话", "wanted": "需求金额", "why": "推送理由", "contacted_at": "首次联系时间", "answer": "答复", "answered_at": "答复时间",
 	"answer_note": "答复说明", "first_contact_at": "首次联系时间", "applied_at": "申请日期", "decided_at": "审批日期", "result": "结果", "reason": "未成原因",
 	"approved_amount": "批准金额", "contract_no": "合同编号", "amount": "金额", "disbursed_on": "放款日期", "matures_on": "到期日期", "rate": "年利率", "evidence": "证据等级",

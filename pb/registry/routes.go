@@ -19,10 +19,10 @@ const maxUpload = 20 << 20
 // Bind adds the imports of the desks:
 //
 //	POST /api/imports/referrals[?batch=ID][&dry=1]  role department: its list, multipart file → Answer
-//	GET  /api/imports/answers.xlsx                  role bank: what it has to answer
+//	GET  /api/imports/answers.xlsx                  role bank, with the right to export: what it has to answer
 //	POST /api/imports/answers[?dry=1]               role bank: that workbook, filled in → Answer
 //
-// A file that cannot be taken at all is answered with {code, message} and, where rows were read, the Answer under data.report.
+// Each is a line of the access log. A file that cannot be taken at all is answered with {code, message} and, where rows were read, the Answer under data.report.
 func Bind(app core.App, now hooks.Clock) {
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
 		d := &desks{now: now, turn: make(chan struct{}, 1)}
@@ -71,19 +71,20 @@ func (d *desks) desk(role, post, refusal string, serve func(*core.RequestEvent) 
 	}
 }
 
-func (d *desks) options(e *core.RequestEvent) Options {
-	return Options{Now: d.now, DryRun: e.Request.URL.Query().Get("dry") == "1", Actor: e.Auth}
+func (d *desks) options(e *core.RequestEvent, file string) Options {
+	line := hooks.Entry{At: d.now(), Action: "import", Target: file}.From(e, e.Auth)
+	return Options{Now: d.now, DryRun: e.Request.URL.Query().Get("dry") == "1", Actor: e.Auth, Line: &line}
 }
 
 func (d *desks) referrals(e *core.RequestEvent) error {
 	return d.take(e, func(r io.Reader, name string) (Report, error) {
-		return ImportReferrals(e.App, r, d.options(e), ReferralList{Agency: e.Auth.GetString("agency"), Batch: e.Request.URL.Query().Get("batch"), File: name})
+		return ImportReferrals(e.App, r, d.options(e, name), ReferralList{Agency: e.Auth.GetString("agency"), Batch: e.Request.URL.Query().Get("batch"), File: name})
 	})
 }
 
 func (d *desks) answers(e *core.RequestEvent) error {
-	return d.take(e, func(r io.Reader, _ string) (Report, error) {
-		return ImportAnswers(e.App, r, d.options(e), e.Auth.GetString("bank"))
+	return d.take(e, func(r io.Reader, name string) (Report, error) {
+		return ImportAnswers(e.App, r, d.options(e, name), e.Auth.GetString("bank"))
 	})
 }
 
@@ -120,6 +121,10 @@ func (d *desks) take(e *core.RequestEvent, do func(r io.Reader, name string) (Re
 		e.App.Logger().Error("import failed", "path", e.Request.URL.Path, "error", err)
 		return e.JSON(http.StatusInternalServerError, hooks.Err("internal"))
 	}
+	if !report.DryRun {
+		// In the background: the import itself has been done and cannot be refused any more.
+		hooks.LogSoon(e.App, hooks.Entry{At: d.now(), Action: "import", Collection: "referrals", Target: header.Filename, Rows: report.New + report.Changed}.From(e, e.Auth))
+	}
 	return e.JSON(http.StatusOK, answer)
 }
 
@@ -146,6 +151,9 @@ func (r *Report) answer() (*Answer, error) {
 }
 
 func (d *desks) workbook(e *core.RequestEvent) error {
+	if !hooks.MayExport(e.Auth) {
+		return e.JSON(http.StatusForbidden, hooks.Err("export_not_allowed"))
+	}
 	f, err := AnswerWorkbook(e.App, e.Auth.GetString("bank"))
 	if err != nil {
 		return err
@@ -153,6 +161,15 @@ func (d *desks) workbook(e *core.RequestEvent) error {
 	defer f.Close()
 	var b bytes.Buffer
 	if err := f.Write(&b); err != nil {
+		return err
+	}
+	rows, err := f.GetRows(answerList.what)
+	if err != nil {
+		return err
+	}
+	// An export that cannot be logged does not happen.
+	line := hooks.Entry{At: d.now(), Action: "export", Collection: "referrals", Target: "银行答复表", Rows: len(rows) - 1}
+	if err := hooks.Log(e.App, line.From(e, e.Auth)); err != nil {
 		return err
 	}
 	e.Response.Header().Set("Content-Disposition", `attachment; filename="answers.xlsx"`)

@@ -46,6 +46,7 @@ var userList = listing{"用户", "人", []column{
 	{field: "agency", headings: []string{"部门", "所属部门", "单位", "主管部门"}, note: "部门、主管部门账号必填"},
 	{field: "grids", headings: []string{"负责网格", "网格", "网格编号", "包片网格"}, note: "网格编号或名称，几个的用顿号隔开；填写后以这里为准，不填的不改动"},
 	{field: "manager", headings: []string{"直接负责人", "负责人", "上级", "主管"}, note: "姓名、手机号或工号，须已在系统里或在本表中"},
+	{field: "may_export", rare: true, headings: []string{"可导出", "导出权限"}, choices: []string{"是", "否"}, note: "可下载报表和答复表；不填的不改动"},
 	{field: "email", rare: true, headings: []string{"邮箱", "电子邮箱", "电子邮件", "email"}},
 }}
 
@@ -261,6 +262,15 @@ func (u *userImport) clean(row tableRow, l layout) (*userRow, *rowError) {
 		if p.values[ref.field], bad = only(ref.words, get(ref.field), ref.what); bad != nil {
 			return nil, bad
 		}
+	}
+	switch export := get("may_export"); export {
+	case "":
+	case "是":
+		p.values["may_export"] = "true"
+	case "否":
+		p.values["may_export"] = "false"
+	default:
+		return nil, rowErrorf("not_in_list", "可导出应写“是”或“否”，现为“%s”", shorten(export, 30))
 	}
 	if bad := u.checkPost(p); bad != nil {
 		return nil, bad

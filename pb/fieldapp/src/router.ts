@@ -3,6 +3,7 @@ import { showToast } from 'vant'
 import 'vant/es/toast/style'
 import { homeOf } from '@/components/tabs'
 import { routes as demandRoutes } from '@/pages/demands/routes'
+import { routes as registerRoutes } from '@/pages/registers/routes'
 import { routes as syncRoutes } from '@/pages/sync/routes'
 import { session } from '@/store/app'
 import Today from '@/pages/field/TodayPage.vue'
@@ -26,7 +27,7 @@ const own: RouteRecordRaw[] = [
 
 export const router = createRouter({
   history: createWebHistory(),
-  routes: [...own, ...demandRoutes, ...syncRoutes, { path: '/:rest(.*)', redirect: '/' }],
+  routes: [...own, ...demandRoutes, ...registerRoutes, ...syncRoutes, { path: '/:rest(.*)', redirect: '/' }],
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
 })
 

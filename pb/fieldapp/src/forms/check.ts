@@ -9,6 +9,12 @@ function asked(f: FormField, values: Fields): boolean {
   return (Array.isArray(v) ? v : [v]).some(x => f.showIf!.in.includes(x))
 }
 
+/** What a field without a value is sent as. */
+export function emptyOf(form: Form, field: string): unknown {
+  const kind = form.fields.find(f => f.name === field)?.kind
+  return kind === 'number' ? 0 : kind === 'bool' ? false : kind === 'many' || kind === 'relations' ? [] : ''
+}
+
 /** The fields to show, in the order of `only`: those the role may write and whose condition holds. */
 export function shownFields(form: Form, values: Fields, only: readonly string[], role: string): FormField[] {
   return only.flatMap(name => form.fields.find(f => f.name === name) ?? [])

@@ -16,6 +16,9 @@ const others: Record<string, Record<string, Record<string, string>>> = {
   },
   products: { kind: { credit: '信用', mortgage: '抵押', guaranteed: '保证', pledge: '质押', supply_chain: '供应链', startup: '创业', other: '其他' } },
   grids: { kind: { community: '社区', village: '村', park: '园区', business_circle: '商圈', building: '楼宇', market: '专业市场' } },
+  inspection_items: { category: { twelve_ones: '十二个一', space: '空间区域', green_channel: '绿色通道', first_responder: '首问负责制' } },
+  services: { status: { open: '办理中', done: '已办结' } },
+  feedback: { status: { open: '办理中', answered: '已答复', closed: '已办结' } },
   harbours: { kind: { centre: '首贷续贷中心', street: '镇街港湾', park: '园区港湾', business_circle: '商圈港湾' } },
   users: {
     role: {
@@ -76,6 +79,9 @@ export function stored(moment: Date): string {
 export function shanghaiDay(moment: Date): string {
   return new Date(moment.getTime() + shift).toISOString().slice(0, 10)
 }
+
+/** True for a date field that names a day, not a moment. */
+export const isDay = (field: string): boolean => /_on$|^(day|due|from|until|valid_until|renewal_asked)$/.test(field)
 
 /** The stored form of a Shanghai day: its midnight. */
 export function storedDay(day: string): string {

@@ -19,6 +19,7 @@ const door = () => (opened ??= openSession(browserEnv({ app_version: appVersion 
 const known = reactive<Record<string, Record<string, string>>>({})
 const named: Record<string, (f: Record<string, any>) => string> = {
   banks: f => f.short_name || f.name,
+  agencies: f => f.short_name || f.name,
   harbours: f => f.name,
   grids: f => f.name,
   areas: f => f.name,
@@ -78,7 +79,7 @@ export function useLive<T>(query: (c: Client) => Promise<T>, initial: T, deps: W
   return answer
 }
 
-/** What people call a record of banks, harbours, grids, areas, policies or products; '' when it is not on this phone. */
+/** What people call a record of banks, agencies, harbours, grids, areas, policies or products; '' when it is not on this phone. */
 export function nameOf(collection: string, id: string): string {
   return known[collection]?.[id] ?? ''
 }

@@ -24,6 +24,8 @@ export interface FieldError { code: string; message: string }
 export interface NewPicture {
   /** Names a file field of the record itself ("signature"); without it a `photos` record is captured for the picture. */
   field?: string
+  /** The inspection item that it shows. */
+  item?: string
   bytes: ArrayBuffer
   type: string
   taken_at: Date
@@ -180,6 +182,13 @@ export interface Client {
   picture(collection: string, record: string, file: string): Promise<Blob | undefined>
   /** The pictures of a record, own unsent ones first: those of `photos` and, with `field`, the record's own file. */
   picturesOf(collection: string, record: string): Promise<{ id: string; state: 'pending' | 'sent' | 'refused'; url: () => Promise<string | undefined> }[]>
+  /**
+   * Hands a file to the server beside the exchange (lists, workbooks) and returns its report. Needs the network; throws an error
+   * with a Chinese sentence.
+   */
+  handIn(path: string, file: Blob, name: string): Promise<any>
+  /** A file that the server makes for this user. Needs the network; throws an error with a Chinese sentence. */
+  fetchFile(path: string): Promise<Blob>
   close(): void
 }
 

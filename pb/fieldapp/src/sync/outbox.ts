@@ -84,7 +84,7 @@ async function addPicture(db: Database, make: () => string, at: string, { collec
   const taken_at = stored(p.taken_at), location = p.location && { lon: p.location.lon, lat: p.location.lat }
   if (!p.field) {
     await add(db, { id: make(), op: 'create', collection: 'photos', record: id, captured_at: at,
-      data: { collection, record, sha256, bytes: p.bytes.byteLength, taken_at, location } })
+      data: { collection, record, sha256, bytes: p.bytes.byteLength, taken_at, location, item: p.item } })
   }
   await db.pictures.add({ id, collection, record, field: p.field ?? '', type: p.type, size: p.bytes.byteLength, sha256, taken_at, location,
     state: 'pending', errors: {}, tries: 0 } as Omit<PictureRow, 'order'> as PictureRow)

@@ -58,8 +58,8 @@ export class Wire {
   }
 
   /** Gets a file. */
-  file(path: string): Promise<Blob> {
-    return this.send(path, '', { method: 'GET', headers: {} }, r => r.blob())
+  file(path: string, token = ''): Promise<Blob> {
+    return this.send(path, token, { method: 'GET', headers: {} }, r => r.blob())
   }
 
   /** Gives up what is under way and refuses what comes: the app is closing. */

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { Fields, User } from '@/sync/contract'
 import { forms } from '../../forms/generated'
 import type { Expected, Match } from './expected'
-import { actionsOf, busyBanks, demandSteps, loanProblems, matchable, matchSteps, problemsOf, reasonsOf, sheets, tabOf, workOf, type Kind } from './steps'
+import { actionsOf, busyBanks, demandSteps, loanProblems, matchable, matchSteps, offeredTo, problemsOf, reasonsOf, sheets, tabOf, workOf, type Kind } from './steps'
 
 const user = (role: User['role'], more: Partial<User> = {}) => ({ id: 'me', name: '', role, harbour: 'h', bank: '', street: '', scope_grids: [], must_change_password: false, ...more }) as User
 const clerk = user('bank', { bank: 'a' })
@@ -128,4 +128,20 @@ test('money that others noted leaves the bank its contract to enter, and nothing
   expect([tabOf(clerk, told), actionsOf(clerk, told).find(a => a.primary)?.kind]).toEqual(['disburse', 'loan'])
   const entered = demand('disbursed', [{ ...match('a', 'disbursed'), loaned: true }])
   expect([tabOf(clerk, entered), actionsOf(clerk, entered).find(a => a.primary)]).toEqual(['done', undefined])
+})
+
+test('交接给同事，要同事本人确认才算', () => {
+  const held = { ...demand('accepted'), fields: { first_responder: 'me' } } as unknown as Expected
+  const me = { ...user('harbour_staff'), id: 'me' }, colleague = { ...user('harbour_staff'), id: 'colleague' }
+  expect(kinds(me, held)).toContain('hand_over')
+  expect(kinds(colleague, held)).not.toContain('hand_over')
+  const [event] = workOf({ kind: 'hand_over', label: '' }, 'd', { kind: 'handover', to_user: 'colleague', note: '休假' }, me, 'now', () => 'e1')
+  expect(event).toEqual({ op: 'create', collection: 'demand_events', record: 'e1', data: { demand: 'd', kind: 'handover', at: 'now', to_user: 'colleague', note: '休假' } })
+  const events = [{ id: 'e1', rev: 1, state: 'synced' as const, fields: { kind: 'handover', at: '1', to_user: 'colleague' } }]
+  expect([offeredTo(colleague, events), offeredTo(me, events)]).toEqual(['e1', undefined])
+  const [confirm] = actionsOf(colleague, held, 'e1')
+  expect([confirm!.kind, confirm!.primary]).toEqual(['confirm', true])
+  expect(workOf(confirm!, 'd', {}, colleague, 'now', () => 'x')).toEqual([{ op: 'update', collection: 'demand_events', record: 'e1', to: { handover_confirmed_at: 'now' } }])
+  // A later handover to somebody else takes the earlier one back.
+  expect(offeredTo(colleague, [...events, { id: 'e2', rev: 1, state: 'synced', fields: { kind: 'handover', at: '2', to_user: 'third' } }])).toBeUndefined()
 })

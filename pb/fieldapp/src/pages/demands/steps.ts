@@ -1,5 +1,5 @@
 // Who may do what with a demand now: the server's rules (hooks/demand.go), so that people are led past a refusal.
-import type { Capture, Fields, User } from '@/sync/contract'
+import type { Capture, Fields, RecordView, User } from '@/sync/contract'
 import { at, shanghaiDay } from '../../forms/words'
 import { finalStages, type Expected, type Match } from './expected'
 
@@ -22,7 +22,7 @@ export const matchSteps: Record<string, readonly string[]> = {
 export const matchable = ['accepted', 'matched', 'applied', 'approved', 'rejected', 'cultivating']
 
 export type Kind =
-  | 'accept' | 'offer' | 'cultivate' | 'close' | 'withdraw' | 'void' | 'note' | 'take_over'
+  | 'accept' | 'offer' | 'cultivate' | 'close' | 'withdraw' | 'void' | 'note' | 'take_over' | 'hand_over' | 'confirm'
   | 'contact' | 'apply' | 'approve' | 'reject' | 'disburse' | 'loan'
 
 export interface Action {
@@ -30,14 +30,25 @@ export interface Action {
   label: string
   /** The bank's handling that it moves; none: the demand itself. */
   match?: Match
+  /** The handover that it confirms. */
+  event?: string
   /** The one thing that should happen next. */
   primary?: boolean
 }
 
 const isHarbour = (user: User) => user.role === 'harbour_staff' || user.role === 'harbour_head'
 
-/** actionsOf lists what the user may do with the demand as it is expected to stand, in the order of use. */
-export function actionsOf(user: User, c: Expected): Action[] {
+/** offeredTo is the handover that waits for the user's word; undefined where none does. A later one makes an earlier one void. */
+export function offeredTo(user: User, events: readonly RecordView[]): string | undefined {
+  const last = events.filter(e => e.fields.kind === 'handover' && e.state !== 'rejected').sort((a, b) => String(a.fields.at).localeCompare(String(b.fields.at))).at(-1)
+  return last && last.fields.to_user === user.id && !last.fields.handover_confirmed_at ? last.id : undefined
+}
+
+/**
+ * actionsOf lists what the user may do with the demand as it is expected to stand, in the order of use.
+ * @param offered the handover that waits for the user's word (offeredTo)
+ */
+export function actionsOf(user: User, c: Expected, offered?: string): Action[] {
   const harbour = isHarbour(user)
   const bank = user.role === 'bank'
   if (!harbour && !bank && user.role !== 'grid_worker' && user.role !== 'liaison') return []
@@ -45,10 +56,12 @@ export function actionsOf(user: User, c: Expected): Action[] {
   const may = (to: string) => (demandSteps[c.stage] ?? []).includes(to)
   const out: Action[] = []
   if (harbour) {
+    if (open && offered) out.push({ kind: 'confirm', label: '确认接手', event: offered, primary: true })
     if (may('accepted')) out.push({ kind: 'accept', label: '首问受理', primary: true })
     if (matchable.includes(c.stage)) out.push({ kind: 'offer', label: '对接银行', primary: c.stage === 'accepted' || c.stage === 'rejected' })
     if (may('cultivating')) out.push({ kind: 'cultivate', label: '转融资培育' })
     if (open && c.stage !== 'captured' && c.fields.first_responder !== user.id) out.push({ kind: 'take_over', label: '由我接手' })
+    if (open && c.stage !== 'captured' && c.fields.first_responder === user.id) out.push({ kind: 'hand_over', label: '交接给同事' })
     if (may('closed')) out.push({ kind: 'close', label: '未成办结' })
     if (may('void')) out.push({ kind: 'void', label: '作废' })
   }
@@ -82,6 +95,8 @@ export const sheets: Record<Kind, { only: string[]; required: string[]; hint?: s
   void: { only: ['reason', 'note'], required: ['reason'], hint: '作废后不能再变更。', save: '确认作废' },
   note: { only: ['note'], required: ['note'], save: '保存备注' },
   take_over: { only: ['note'], required: [], hint: '接手后由我担任首问负责人，答复到底。', save: '确认由我接手' },
+  hand_over: { only: ['to_user', 'note'], required: ['to_user'], hint: '同事确认接手以前，仍由我负责。', save: '交接' },
+  confirm: { only: [], required: [], hint: '接手后由我担任首问负责人，答复到底。', save: '确认接手' },
   contact: { only: ['contact_way', 'reached', 'at', 'note'], required: ['contact_way', 'at'], save: '保存联系记录' },
   apply: { only: ['at', 'note'], required: ['at'], hint: '客户已在长江渝融通或首贷续贷平台提交申请。', save: '登记已提交申请' },
   approve: { only: ['amount', 'at', 'note'], required: ['amount', 'at'], save: '登记审批通过' },
@@ -110,7 +125,7 @@ export function reasonsOf(action: Action): readonly string[] {
 
 /** seedOf is what the sheet starts from: `now` in stored form, the amounts known so far. The kind and stage steer showIf. */
 export function seedOf(action: Action, c: Expected, now: string): Fields {
-  const fields: Fields = { kind: action.kind === 'contact' ? 'contact' : action.kind === 'note' ? 'note' : action.kind === 'take_over' ? 'handover' : 'stage', at: now }
+  const fields: Fields = { kind: action.kind === 'contact' ? 'contact' : action.kind === 'note' ? 'note' : action.kind === 'take_over' || action.kind === 'hand_over' ? 'handover' : 'stage', at: now }
   if (stageOf[action.kind]) fields.to_stage = stageOf[action.kind]
   if (action.kind === 'accept') fields.amount = c.fields.amount
   if (action.kind === 'approve') fields.amount = c.fields.accepted_amount || c.fields.amount
@@ -134,6 +149,7 @@ export function problemsOf(action: Action, fields: Fields, now: string): Record<
 
 /** workOf turns a filled sheet into the work to capture, in order. `id` makes record ids. */
 export function workOf(action: Action, demand: string, fields: Fields, user: User, now: string, id: () => string): Capture[] {
+  if (action.kind === 'confirm') return [{ op: 'update', collection: 'demand_events', record: action.event!, to: { handover_confirmed_at: now } }]
   const event: Fields = { demand, kind: fields.kind, at: fields.at || now }
   if (action.match) event.match = action.match.id
   for (const name of ['to_stage', ...sheets[action.kind].only]) if (fields[name] !== undefined && fields[name] !== '') event[name] = fields[name]

@@ -9,7 +9,7 @@ const order = ['captured', 'accepted', 'matched', 'applied', 'approved', 'disbur
 export interface Moment { id: string; at: string; title: string; text: string; who: string; state: RecordState; step: number }
 
 /** eventWords says an event: what happened, at which bank, with which amount and reason. */
-export function eventWords(event: Fields, bank: string, me: string): string {
+export function eventWords(event: Fields, bank: string, me: string, person: (id: string) => string = () => ''): string {
   const place = bank && `${bank}：`
   switch (event.kind) {
     case 'stage': {
@@ -17,22 +17,23 @@ export function eventWords(event: Fields, bank: string, me: string): string {
       return place + word + (event.amount ? ` ${yuan(event.amount)}` : '') + (event.reason ? `，${wordOf('demand_events', 'reason', event.reason)}` : '')
     }
     case 'contact': return `${place}${wordOf('demand_events', 'contact_way', event.contact_way)}${event.reached ? '，已联系上' : '，未联系上'}`
-    case 'handover': return (event.to_user === me ? '由本人接手' : '交接给其他工作人员') + (event.handover_confirmed_at ? '，已确认' : '，待确认')
+    case 'handover': return (event.to_user === me ? '由本人接手' : `交接给${person(event.to_user) || '其他工作人员'}`) + (event.handover_confirmed_at ? '，已确认' : '，待确认')
   }
   return `${place}备注`
 }
 
-/** timelineOf lists what happened to a demand, the newest first. `bankName` names a bank by its id. */
-export function timelineOf(held: Held, user: User, bankName: (id: string) => string): Moment[] {
+/** timelineOf lists what happened to a demand, the newest first. `bankName` names a bank, `person` a colleague, '' where nobody knows. */
+export function timelineOf(held: Held, user: User, bankName: (id: string) => string, person: (id: string) => string = () => ''): Moment[] {
   const banks = new Map(held.matches.map(m => [m.id, bankName(m.fields.bank)]))
   const who = (r: RecordView, bank: string) => {
     if (r.rev === 0 || r.fields.by === user.id) return '本人'
     if (r.fields.by && r.fields.by === held.now.fields.first_responder) return '首问负责人'
+    if (person(r.fields.by)) return person(r.fields.by)
     return bank && user.role === 'bank' ? '本行或港湾' : '其他工作人员'
   }
   const out: Moment[] = held.events.map(e => {
     const bank = banks.get(e.fields.match) ?? ''
-    return { id: e.id, at: e.fields.at, title: eventWords(e.fields, bank, user.id), text: e.fields.note ?? '', who: who(e, bank), state: e.state, step: order.indexOf(e.fields.to_stage) }
+    return { id: e.id, at: e.fields.at, title: eventWords(e.fields, bank, user.id, person), text: e.fields.note ?? '', who: who(e, bank), state: e.state, step: order.indexOf(e.fields.to_stage) }
   })
   for (const m of held.matches) {
     out.push({ id: m.id, at: m.fields.matched_at || m.fields.captured_at || '', title: `对接银行：${bankName(m.fields.bank)}`, text: '', who: m.rev ? '' : '本人', state: m.state, step: 2 })

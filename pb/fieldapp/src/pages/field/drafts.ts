@@ -5,5 +5,8 @@ export function draftLink(d: Draft): string {
   if (d.form === 'visit') return `/enterprises/${d.subject}/visit`
   if (d.form === 'enterprise') return '/enterprises/new'
   if (d.form === 'edit') return `/enterprises/${d.subject}/edit`
+  const [kind, collection] = d.form.split(':')
+  if (kind === 'new' && collection) return `/registers/${collection}/new${d.subject ? `?${d.subject}` : ''}`
+  if (kind === 'edit' && collection) return `/registers/${collection}/${d.subject}/edit`
   return d.subject ? `/demand-form?enterprise=${d.subject}` : '/demand-form'
 }

@@ -1,10 +1,13 @@
 // What of a refused record a person can put right, and what its repair says to the server.
 import type { Attention, Fields } from '@/sync/contract'
+import { emptyOf } from '../../forms/check'
 import type { Form, FormField } from '../../forms/generated'
 
 // What the app filled in: not to be typed over, unless the server objects to that very field and there is something to choose from.
-const filledIn = ['enterprise', 'demand', 'visit', 'match', 'worker', 'grid', 'bank', 'collection', 'record', 'sha256', 'bytes', 'photo_count', 'taken_at', 'kind', 'to_stage',
+const filledIn = ['enterprise', 'demand', 'visit', 'match', 'worker', 'grid', 'bank', 'collection', 'record', 'item', 'sha256', 'bytes', 'photo_count', 'taken_at', 'kind', 'to_stage',
   'started_at', 'accuracy', 'to_user', 'handover_confirmed_at', 'matched_at', 'result', 'evidence']
+// Whose forms ask what they name; of the others the app fills in what `fill` says, and no more.
+const core = ['enterprises', 'visits', 'photos', 'demands', 'demand_matches', 'demand_events', 'loans']
 const kept: Record<string, string[]> = { demands: ['kind'], enterprises: ['kind'], loans: ['kind'], demand_matches: ['bank'] }
 
 /**
@@ -19,6 +22,7 @@ export function mendable(form: Form, a: Pick<Attention, 'op' | 'collection' | 'd
     if (a.collection === 'loans' && f.name === 'bank') return false
     if (f.attachment || ['geo', 'file', 'json'].includes(f.kind) || isRelation(f) && !choosable.includes(f.name)) return false
     if (a.op === 'update') return f.name in a.data || f.name in a.errors
+    if (!core.includes(a.collection)) return (!f.fill && f.name !== 'photo_count') || f.name in a.errors
     if (a.collection === 'demand_matches' && f.name !== 'bank' && !(f.name in a.errors)) return false
     return !filledIn.includes(f.name) || kept[a.collection]?.includes(f.name) || f.name in a.errors
   }).map(f => f.name)
@@ -28,7 +32,7 @@ export function mendable(form: Form, a: Pick<Attention, 'op' | 'collection' | 'd
 export function repairOf(form: Form, before: Fields, after: Fields): Fields {
   const out: Fields = {}
   for (const f of form.fields) {
-    const empty = f.kind === 'number' ? 0 : f.kind === 'bool' ? false : f.kind === 'many' || f.kind === 'relations' ? [] : ''
+    const empty = emptyOf(form, f.name)
     if (before[f.name] === undefined && after[f.name] === undefined) continue
     if (JSON.stringify(before[f.name] ?? empty) !== JSON.stringify(after[f.name] ?? empty)) out[f.name] = after[f.name] ?? empty
   }

@@ -1,6 +1,6 @@
 // The state of exchange in the words of a person who must decide what to do.
 import { forms, type Form } from '../../forms/generated'
-import { at, day, labelOf, when, wordOf, yuan } from '../../forms/words'
+import { at, day, isDay, labelOf, when, wordOf, yuan } from '../../forms/words'
 import { skewWord } from '../account/skew'
 import type { Decision, FieldError, Status } from '@/sync/contract'
 
@@ -53,7 +53,7 @@ export function valueWords(collection: string, field: string, value: unknown, na
   if (f?.kind === 'bool') return value ? '是' : '否'
   if (value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)) return '（空）'
   if (f?.kind === 'number') return f.label.includes('（元）') ? yuan(Number(value)) : String(value)
-  if (f?.kind === 'date') return field.endsWith('_on') ? day(String(value)) : when(String(value))
+  if (f?.kind === 'date') return isDay(field) ? day(String(value)) : when(String(value))
   if (f?.kind === 'relation' || f?.kind === 'relations') return [value].flat().map(id => name(f.to ?? '', String(id)) || '（不在本机）').join('、')
   if (f?.kind === 'geo') {
     const { lon, lat } = value as { lon: number; lat: number }
