@@ -206,6 +206,7 @@ func TestAListGoesToTheBatchThatIsExpectedAndAReturnedOneIsReplaced(t *testing.T
 			t.Fatal(err)
 		}
 		b.Set("status", status)
+		b.Set("return_reason", "名单不全")
 		if err := d.app.Save(b); err != nil {
 			t.Fatal(err)
 		}
@@ -550,6 +551,7 @@ func TestWhatAColleagueAnsweredMeanwhileIsNotOverwrittenByAnOldWorkbook(t *testi
 	book := l.download("江城银行")
 	r := l.fetch("referrals", l.referral["江城银行"].Id)
 	r.Set("answer", "unreachable")
+	r.Set("answered_at", hooks.Stored(today))
 	if err := l.app.Save(r); err != nil {
 		t.Fatal(err)
 	}
