@@ -163,7 +163,7 @@ func openPolicyDistrict(t *testing.T) *policyDistrict {
 	d.put("services", "a counter service of harbour one", m{"kind": "credit_report_query", "harbour": h1, "person": "张三", "staff": c1, "accepted_at": day, "special_group": "veteran"}, harbour1)
 	d.put("activities", "an activity of harbour one", m{"title": "融资对接会", "kind": "matchmaking", "status": "planned", "due": day, "harbour": h1}, who(walkers, official, street1))
 	inspection := d.put("inspections", "an inspection of harbour one", m{"harbour": h1, "kind": "patrol", "status": "planned", "due": day}, who(harbour1, official, street1))
-	d.put("photos", "a photo of an inspection of harbour one", m{"collection": "inspections", "record": inspection, "file": shot}, who(harbour1, official))
+	d.put("photos", "a photo of an inspection of harbour one", m{"collection": "inspections", "record": inspection, "file": shot}, who(harbour1, official, street1))
 	d.put("rectifications", "what an inspection of harbour one demands", m{"harbour": h1, "inspection": inspection, "demand": "补放宣传册", "due": day}, who(harbour1, official, street1))
 	d.put("publicity", "an article about harbour one", m{"title": "典型案例", "kind": "case", "harbour": h1}, who(walkers, official))
 	d.put("reviews", "an incentive for harbour one, in draft", m{"harbour": h1, "period": "2026Q4", "kind": "incentive", "status": "draft", "remark": "政策倾斜"}, who(official, street1))
@@ -184,7 +184,7 @@ func openPolicyDistrict(t *testing.T) *policyDistrict {
 	report("a difficulty that names somebody of harbour one", "difficulty", w1, "", c1, who(worker1, official))
 	report("a complaint about an official", "complaint", c2, "", of, who(counter2))
 	report("a complaint that its subject wrote down himself", "consumer_rights", c1, "", c1, who(official))
-	d.put("photos", "a photo of that complaint about harbour one's counter", m{"collection": "feedback", "record": complaint, "file": shot}, who(worker1, official))
+	d.put("photos", "a photo of that complaint about harbour one's counter", m{"collection": "feedback", "record": complaint, "file": shot}, who(worker1, head1, official))
 
 	// A lead on illegal finance is sealed.
 	lead := d.put("risk_leads", "a lead that grid one's worker reported", m{"kind": "usury", "text": "线索内容", "grid": g1, "discovered_at": day, "reporter": w1}, who(worker1, official))
