@@ -151,6 +151,11 @@ func (s *story) officesOpen(ctx context.Context, day int, date time.Time) error 
 			err = errors.Join(err, turn(k, func(s *story) { k.streetDay(s, day) }))
 		}
 	}
+	// The counters have sent for the day: who stands there in the afternoon is told next morning.
+	for _, k := range s.harbours {
+		k.now = date.Add(14*time.Hour + time.Duration(stream(s.d.opts.Seed, "pm", k.index, day).IntN(30*60))*time.Second)
+		k.checkIn(s, "pm")
+	}
 	return err
 }
 
