@@ -266,7 +266,7 @@ func (k *desk) stockWindows(s *story, h harbour) {
 func (k *desk) mendFindings(s *story) {
 	for _, m := range sorted(k.phone.Records("rectifications")) {
 		id, result := text(m, "id"), text(m, "recheck_result")
-		r := stream(s.d.opts.Seed, "mend", id, result)
+		r := stream(s.d.opts.Seed, "mend", cause(m), result)
 		wait := between(r, 2, 9)
 		if s.d.lags(k.index) {
 			wait = between(r, 8, 30)

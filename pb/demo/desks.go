@@ -116,7 +116,13 @@ func (k *desk) step(demand, match, to string, more map[string]any) {
 	k.tally.Events++
 }
 
-func (k *desk) daysSince(t time.Time) int { return int(k.now.Sub(t).Hours() / 24) }
+// daysSince counts whole days; what has not been sent yet has no time of capture, and is of today.
+func (k *desk) daysSince(t time.Time) int {
+	if t.IsZero() {
+		return 0
+	}
+	return int(k.now.Sub(t).Hours() / 24)
+}
 
 // once tells whether this state of this thing has not been acted on yet: a step that was refused is not tried every day.
 func (k *desk) once(parts ...any) bool {
@@ -212,7 +218,7 @@ func (k *desk) counterDay(s *story) {
 				k.step(id, "", "closed", map[string]any{"reason": pick(r, []string{"bad_credit", "industry_restricted", "no_longer_needed"})})
 			}
 		case "cultivating":
-			if k.daysSince(when(d, "cultivating_at")) < between(r, 12, 40) || !acted() {
+			if k.daysSince(when(d, "cultivating_at")) < s.days(between(r, 12, 40)) || !acted() {
 				continue
 			}
 			if x := r.Float64(); x < 0.5 {
