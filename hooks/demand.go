@@ -2,7 +2,6 @@ package hooks
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -44,11 +43,25 @@ func BindDemand(app core.App, now Clock) {
 		if err := prepareDemand(e.Context, e.App, e.Record, actorOf(e.Context), now()); err != nil {
 			return err
 		}
-		return e.Next()
+		if e.Record.GetString("referral") == "" {
+			return e.Next()
+		}
+		return inTransaction(e, func(tx core.App) error { return checkReferred(tx, e.Record) }, func(tx core.App) error {
+			// By SQL: a save would tell the world of it even where the run that this demand came with is undone (fieldsync).
+			_, err := tx.DB().NewQuery(`UPDATE referrals SET demand = {:demand} WHERE id = {:id} AND demand = ''`).
+				Bind(dbx.Params{"demand": e.Record.Id, "id": e.Record.GetString("referral")}).Execute()
+			return err
+		})
 	})
 	app.OnRecordValidate("demands").BindFunc(func(e *core.RecordEvent) error {
 		if e.Record.GetString("enterprise") == "" && e.Record.GetString("applicant") == "" {
 			return Violation("enterprise", "applicant_needed")
+		}
+		if changed(e.Record, "renewed_loan") {
+			loan, err := e.App.FindRecordById("loans", e.Record.GetString("renewed_loan"))
+			if err == nil && loan.GetString("enterprise") != e.Record.GetString("enterprise") {
+				return Violation("renewed_loan", "loan_of_other_enterprise")
+			}
 		}
 		return e.Next()
 	})
@@ -81,25 +94,41 @@ func BindDemand(app core.App, now Clock) {
 		})
 	})
 	app.OnRecordUpdate("demand_events").BindFunc(func(e *core.RecordEvent) error {
-		confirmed := e.Record.GetString("kind") == "handover" &&
-			!e.Record.GetDateTime("handover_confirmed_at").IsZero() && e.Record.Original().GetDateTime("handover_confirmed_at").IsZero()
-		if !confirmed {
+		confirms := e.Record.GetString("kind") == "handover" && changed(e.Record, "handover_confirmed_at")
+		if !confirms {
 			return e.Next()
 		}
-		return inTransaction(e, func(core.App) error {
-			if actor := actorOf(e.Context); actor != nil && actor.Id != e.Record.GetString("to_user") {
-				return Violation("handover_confirmed_at", "role_not_allowed")
+		return inTransaction(e, func(tx core.App) error {
+			if actorOf(e.Context) != nil && !e.Record.Original().GetDateTime("handover_confirmed_at").IsZero() {
+				return Violation("handover_confirmed_at", "handover_confirmed")
 			}
-			return nil
-		}, func(tx core.App) error {
 			demand, err := tx.FindRecordById("demands", e.Record.GetString("demand"))
 			if err != nil {
 				return err
 			}
-			demand.Set("first_responder", e.Record.GetString("to_user"))
-			return tx.Save(demand)
-		})
+			return checkConfirmation(e.Record, actorOf(e.Context), demand, now())
+		}, func(tx core.App) error { return handOver(tx, e.Record) })
 	})
+}
+
+// checkReferred holds a demand that comes from a department's list to its row there (§三(三)一).
+func checkReferred(app core.App, r *core.Record) error {
+	referral, err := app.FindRecordById("referrals", r.GetString("referral"))
+	if err != nil {
+		return Violation("referral", "unknown_reference")
+	}
+	batch, err := app.FindRecordById("referral_batches", referral.GetString("batch"))
+	if err != nil {
+		return err
+	}
+	switch {
+	case batch.GetString("status") != "dispatched":
+		return Violation("referral", "referral_not_dispatched")
+	case referral.GetString("enterprise") != r.GetString("enterprise"):
+		return Violation("referral", "referral_of_other")
+	}
+	r.Set("channel", "referral")
+	return nil
 }
 
 func prepareDemand(ctx context.Context, app core.App, r, actor *core.Record, now time.Time) error {
@@ -126,25 +155,9 @@ func prepareDemand(ctx context.Context, app core.App, r, actor *core.Record, now
 			r.Set("enterprise_"+f, enterprise.GetString(f))
 		}
 	}
-	number, err := nextDemandNumber(app, r.GetDateTime("captured_at").Time())
+	number, err := nextNumber(app, "demands", "XQ", r.GetDateTime("captured_at").Time())
 	r.Set("number", number)
 	return err
-}
-
-// nextDemandNumber counts within the Shanghai month of capture: XQ202611-00001. Writes are serial, so the highest is known.
-func nextDemandNumber(app core.App, at time.Time) (string, error) {
-	prefix := "XQ" + at.In(Shanghai).Format("200601") + "-"
-	var last []string
-	err := app.DB().Select("number").From("demands").
-		Where(dbx.NewExp("number != '' AND number > {:from} AND number < {:to}", dbx.Params{"from": prefix, "to": prefix + "~"})).
-		OrderBy("number DESC").Limit(1).Column(&last)
-	n := 0
-	if len(last) > 0 {
-		if _, err := fmt.Sscanf(last[0][len(prefix):], "%d", &n); err != nil {
-			return "", err
-		}
-	}
-	return fmt.Sprintf("%s%05d", prefix, n+1), err
 }
 
 func prepareMatch(app core.App, r, actor *core.Record, now time.Time) error {
@@ -260,15 +273,75 @@ func prepareEvent(app core.App, r, actor *core.Record, now time.Time) (demand, m
 			err = Violation("match", "match_needed")
 		}
 	case "handover":
-		if r.GetString("to_user") == "" {
-			err = Violation("to_user", "to_user_needed")
-		}
-		r.Set("from_user", demand.GetString("first_responder"))
+		err = checkHandover(app, r, actor, demand, now)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	return demand, match, ensureScopes(app, actor, r)
+}
+
+// checkHandover holds the passing on of a demand to 首问负责制 (附件六): its first responder answers for the whole way, so only they,
+// the head of a harbour (for somebody who fell ill or left) or the receiver may pass it on, to somebody on duty at the harbour
+// that serves it now. It counts when the receiver confirms. Colleagues of the shift may note every other step and contact: the
+// counter is manned in turns (轮班当值), and each event says by whom it was.
+func checkHandover(app core.App, r, actor, demand *core.Record, now time.Time) error {
+	giver, to := demand.GetString("first_responder"), r.GetString("to_user")
+	r.Set("from_user", giver)
+	switch {
+	case to == "":
+		return Violation("to_user", "to_user_needed")
+	case demand.GetString("stage") == "captured":
+		return Violation("demand", "handover_before_acceptance")
+	case to == giver:
+		return Violation("to_user", "handover_to_self")
+	}
+	receiver, err := app.FindRecordById("users", to)
+	if err != nil {
+		return Violation("to_user", "unknown_reference")
+	}
+	serving := demand.GetString("scope_harbour")
+	if serving == "" {
+		serving = demand.GetString("harbour")
+	}
+	if !hasRole(receiver, "harbour_staff", "harbour_head") || receiver.GetString("harbour") != serving {
+		return Violation("to_user", "handover_elsewhere")
+	}
+	if actor != nil && actor.Id != giver && actor.Id != to && !hasRole(actor, "harbour_head") {
+		return Violation("_", "handover_not_yours")
+	}
+	if r.GetDateTime("handover_confirmed_at").IsZero() {
+		return nil
+	}
+	return checkConfirmation(r, actor, demand, now)
+}
+
+// checkConfirmation: only the receiver confirms, and only what has not been overtaken by another handover.
+func checkConfirmation(r, actor, demand *core.Record, now time.Time) error {
+	switch {
+	case actor != nil && actor.Id != r.GetString("to_user"):
+		return Violation("handover_confirmed_at", "role_not_allowed")
+	case r.GetDateTime("handover_confirmed_at").IsZero():
+		return nil
+	case demand.GetString("first_responder") != r.GetString("from_user") && demand.GetString("first_responder") != r.GetString("to_user"):
+		return Violation("handover_confirmed_at", "handover_superseded")
+	case precedes(r, r.GetDateTime("handover_confirmed_at"), r.GetDateTime("at")):
+		return Violation("handover_confirmed_at", "time_before_previous")
+	}
+	return notYet(r, now, "handover_confirmed_at")
+}
+
+// handOver makes the receiver of a confirmed handover the first responder.
+func handOver(app core.App, r *core.Record) error {
+	if r.GetDateTime("handover_confirmed_at").IsZero() {
+		return nil
+	}
+	demand, err := app.FindRecordById("demands", r.GetString("demand"))
+	if err != nil {
+		return err
+	}
+	demand.Set("first_responder", r.GetString("to_user"))
+	return app.Save(demand)
 }
 
 func checkStep(r, actor, demand, match *core.Record) error {
@@ -292,6 +365,9 @@ func checkStep(r, actor, demand, match *core.Record) error {
 	}
 	if slices.Contains(needReason, to) && r.GetString("reason") == "" {
 		return Violation("reason", "reason_needed")
+	}
+	if to == "void" && r.GetString("reason") != "duplicate" {
+		return Violation("reason", "void_only_duplicate")
 	}
 	if (to == "approved" || to == "disbursed") && r.GetInt("amount") <= 0 {
 		return Violation("amount", "amount_needed")
@@ -326,6 +402,8 @@ func applyEvent(app core.App, r, demand, match *core.Record) error {
 			return app.Save(match)
 		}
 		return nil
+	case r.GetString("kind") == "handover":
+		return handOver(app, r)
 	case r.GetString("kind") != "stage":
 		return nil
 	}

@@ -161,6 +161,135 @@ var catalogue = map[string]string{
 	"evidence_lowered":           "证据等级只升不降",
 	"date_in_future":             "日期不能晚于今天",
 	"checked_after_loan":         "首贷查询日期不能晚于放款日期",
+	// inspections and what they demand
+	"time_in_future":              "时间不能晚于现在",
+	"inspection_done":             "检查已完成，结果不能再改，只能补充说明和照片",
+	"items_unreadable":            "检查项目的格式不对，请更新应用后再填",
+	"item_not_in_force":           "检查时没有这个项目",
+	"item_twice":                  "同一项目填了两次",
+	"item_result_needed":          "请逐项填写合格、不合格或不适用",
+	"item_always_applies":         "这一项没有“有条件”的说法，不能填不适用",
+	"item_remark_needed":          "不合格的项目请写明情况",
+	"harbour_of_other_inspection": "整改港湾与受检港湾不一致",
+	"done_before_found":           "完成日期早于检查日期",
+	"not_done_yet":                "港湾还没有填写完成日期，不能通过复查",
+	"recheck_passed":              "复查已通过，不能再改完成日期",
+	// duty
+	"duty_person_needed": "请选择当值人员或填写姓名",
+	"not_of_harbour":     "所选人员不属于本港湾",
+	"slot_taken":         "此人这个半天已有排班",
+	"checked_in_before":  "已经签到，不能再改",
+	"outside_duty_hours": "不在当值时段内，不能签到",
+	"not_on_duty_day":    "抽查时间不在当值当天",
+	"spot_check_self":    "不能抽查自己的在岗情况",
+	"spot_check_stands":  "主管部门的抽查结果不能由港湾更改",
+	// activities
+	"activity_held":          "已举办的活动不能再改为计划或取消",
+	"plan_date_needed":       "请填写计划最迟举办日期或举办时间",
+	"headcount_below_roster": "到场人数少于签到人数",
+	"topics_needed":          "请选择活动主题",
+	"area_of_other_kind":     "举办地与活动类别不符",
+	// pairings, windows, harbours, handbooks
+	"plate_needs_liaison":     "服务牌上须有双方联络员的姓名、电话、单位和地址，请先填写",
+	"verified_before_pairing": "联系簿核对日期早于结对开始日期",
+	"area_not_paired":         "结对对象须为街道、镇乡、商圈、园区、专业市场或楼宇",
+	"pairing_in_force":        "这个港湾与该区划已有结对，请先填写原结对的结束日期",
+	"window_place_needed":     "请填写窗口所在网格或供应资料的港湾",
+	"bad_harbour_number":      "港湾编号只能用汉字、字母、数字和短横线，并以数字结尾",
+	"host_bank_needed":        "运行中的港湾须有主办行",
+	"host_no_bank":            "主办行须为银行",
+	"partner_is_host":         "主办行不能同时是协办行",
+	"range_reversed":          "上限小于下限",
+	// reviews
+	"status_back":        "已提交或已公布的不能退回",
+	"submit_first":       "请先提交",
+	"score_above_full":   "得分不能超过满分",
+	"score_exists":       "本单位已给这个港湾的这一项评过分",
+	"score_published":    "评分已公布，只有申诉改分后才能再改",
+	"scores_apart":       "与另一家单位的评分相差过大，请先联合复核再公布",
+	"agency_not_own":     "只能以本单位名义评分",
+	"no_scheme":          "这个期间没有启用的考核方案",
+	"item_not_in_scheme": "考核方案中没有这个项目",
+	"item_by_system":     "这一项由系统检测计分，不需要评分",
+	"appeal_exists":      "这一项已经申诉过",
+	"no_published_score": "这一项还没有公布评分",
+	"appeal_late":        "已超过公布后的申诉期限",
+	"appeal_answered":    "申诉已答复，不能再改",
+	// steering
+	"task_all_done":            "进度为100%的任务请改为已完成",
+	"base_no_bank":             "承办机构须为银行",
+	"bad_link":                 "链接须以 http:// 或 https:// 开头",
+	"target_below_floor":       "目标值不优于下限值",
+	"scheme_unreadable":        "格式不对，请按说明填写",
+	"scheme_in_use":            "已有评分使用这个方案，请停用后新建一版",
+	"scheme_in_force":          "同一时间只能有一个启用的方案，请先填写原方案的停用日期",
+	"scheme_item_incomplete":   "项目缺少维度、代码、名称或分值",
+	"scheme_item_twice":        "项目代码重复",
+	"scheme_item_unmeasured":   "系统检测的项目须有指标、下限和目标",
+	"scheme_by_unknown":        "考核方式须为 S（系统检测）、I（定期巡查）或 R（听取报告）",
+	"scheme_indicator_unknown": "指标代码不对",
+	"scheme_weights":           "各项权重之和须为100",
+	"grades_not_falling":       "等次须由高到低",
+	"settled_before_loan":      "结清日期不能早于放款日期",
+	// demands, handed on
+	"void_only_duplicate":        "只有重复登记才能作废，请改用撤回或未成办结",
+	"handover_before_acceptance": "还没有首问负责人，请先受理",
+	"handover_to_self":           "接手人已是首问负责人",
+	"handover_not_yours":         "只能由首问负责人、港湾负责人或接手人本人办理交接",
+	"handover_elsewhere":         "接手人须是现在服务这条需求的港湾的当值人员或负责人",
+	"handover_superseded":        "首问负责人已换人，请重新办理交接",
+	"handover_confirmed":         "交接已确认，不能再改",
+	"referral_not_dispatched":    "名单尚未分发",
+	"referral_of_other":          "推送名单上的不是这个主体",
+	"loan_of_other_enterprise":   "要续的贷款不是这个主体的",
+	"demand_of_other_enterprise": "所选融资需求不是这个主体的",
+	"demand_is_void":             "所选融资需求已作废",
+	"referral_not_own":           "只能答复推送给本行的企业",
+	"line_not_own":               "只能登记本行的授信",
+	"demand_never_cultivated":    "请先把这条需求转入融资培育",
+	// services
+	"person_or_enterprise":   "请选择市场主体或填写办事人",
+	"completed_before_start": "办结时间早于受理时间",
+	"result_needed":          "办结须填写办理结果",
+	"special_group_needed":   "特殊群体服务请选择属于哪一类",
+	"demand_needed":          "请选择登记的融资需求",
+	"demand_not_here":        "只有融资需求对接的服务登记融资需求",
+	// feedback
+	"anonymous_named":        "匿名反映不能填写市场主体和联系人",
+	"reporter_unknown":       "请选择市场主体、填写联系人，或勾选匿名",
+	"owner_complained_of":    "承办人不能是被投诉人",
+	"owner_cannot_act":       "承办人须为港湾人员或主管部门人员",
+	"not_a_complaint":        "只有投诉和金融消费者权益事项需要核查",
+	"finding_stands":         "核查结论不能再改，请联系管理员",
+	"answer_needed":          "请先填写答复内容和答复时间",
+	"delivery_needed":        "答复送达本人后才能办结",
+	"ask_satisfaction_first": "请先填写询问满意度的时间",
+	"harbour_needed":         "请先指明受理港湾",
+	// risk leads
+	"lead_handed":          "线索已移送，内容不能再改",
+	"hand_to_office_first": "线索须先移送金融工作部门",
+	"hand_first":           "请先移送金融工作部门",
+	"pass_to_authority":    "再移送部门须为公安、法院或市场监管",
+	"agency_and_time":      "部门和时间须同时填写",
+	// lists of departments
+	"batch_not_dispatched": "名单尚未分发，不能答复",
+	"batch_dispatched":     "名单已分发，不能再改",
+	"batch_empty":          "名单里没有企业",
+	"rows_unmatched":       "这些行还没有对应到市场主体",
+	"rows_without_bank":    "这些行还没有指定银行",
+	"answer_time_needed":   "请填写答复时间",
+	// credit lines, cultivation, policies
+	"used_above_line":           "已用金额超过授信金额",
+	"product_of_other_bank":     "所选产品不是本行的",
+	"cultivation_active":        "这个主体已在培育中",
+	"cultivation_ended":         "培育已结束，不能恢复，请重新登记",
+	"receipt_time_needed":       "请填写回执时间",
+	"receipt_needed":            "请选择回执",
+	"policy_not_in_force":       "推送时这项政策不在有效期内",
+	"visit_of_other_enterprise": "所选走访不是这个主体的",
+	// key enterprises
+	"staff_not_of_harbour": "服务人员须为服务港湾或其主办行的人员",
+	"key_list_incomplete":  "列入日期和清单来源须同时填写",
 }
 
 // Err makes the error of a whole call from the catalogue.
@@ -186,6 +315,11 @@ func Message(code string) string {
 // Violation is a validation error for one field, in the form that PocketBase returns from its API.
 func Violation(field, code string) error {
 	return validation.Errors{field: validation.NewError(code, Message(code))}
+}
+
+// ViolationOf is a Violation that names what it is about among several.
+func ViolationOf(field, code, named string) error {
+	return validation.Errors{field: validation.NewError(code, Message(code)+"："+named).SetParams(map[string]any{"named": named})}
 }
 
 // PocketBase's own validation codes, in our words.
@@ -244,6 +378,9 @@ func FieldErrorsOf(err error) (out FieldErrors, ok bool) {
 		message := Message(code)
 		if max, has := coded.Params()["max"]; has && code == "too_long" {
 			message = fmt.Sprintf("内容过长，最多 %v 个字", max)
+		}
+		if named, has := coded.Params()["named"]; has {
+			message = fmt.Sprintf("%s：%v", message, named)
 		}
 		out[field] = FieldError{Code: code, Message: message}
 	}

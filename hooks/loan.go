@@ -32,10 +32,9 @@ func BindLoan(app core.App, now Clock) {
 		})
 	})
 	app.OnRecordUpdate("loans").BindFunc(func(e *core.RecordEvent) error {
-		if err := checkLoanChange(e.Record, actorOf(e.Context), now()); err != nil {
-			return err
-		}
-		return e.Next()
+		return inTransaction(e, func(tx core.App) error {
+			return checkLoanChange(tx, e.Record, actorOf(e.Context), now())
+		}, func(core.App) error { return nil })
 	})
 	app.OnRecordValidate("loans").BindFunc(func(e *core.RecordEvent) error {
 		if err := checkLoan(e.Record, now()); err != nil {
@@ -77,7 +76,7 @@ func prepareLoan(app core.App, r, actor *core.Record, now time.Time) (match *cor
 	return match, SetScopes(app, r)
 }
 
-// matchOfLoan finds the approval that the loan draws on: a loan never exceeds or precedes it.
+// matchOfLoan finds the approval that the loan draws on: a loan never precedes it, and what is out never exceeds it.
 func matchOfLoan(app core.App, r *core.Record, id string) (*core.Record, error) {
 	demand, err := app.FindRecordById("demands", id)
 	if err != nil {
@@ -91,23 +90,69 @@ func matchOfLoan(app core.App, r *core.Record, id string) (*core.Record, error) 
 	if stage := demand.GetString("stage"); stage != "disbursed" && slices.Contains(finalStages, stage) {
 		return nil, Violation("demand", "demand_ended")
 	}
-	match := &core.Record{}
-	err = app.RecordQuery("demand_matches").AndWhere(dbx.HashExp{"demand": id, "bank": r.GetString("bank"), "result": "approved"}).
-		OrderBy("decided_at DESC", "id").Limit(1).One(match)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, Violation("demand", "approval_needed")
-	}
+	match, err := approvalOf(app, r)
 	if err != nil {
 		return nil, err
 	}
-	if approved := match.GetInt("approved_amount"); r.GetInt("amount") > approved {
-		return nil, Violation("amount", "amount_above_approval")
+	if err := checkOutstanding(app, r, match); err != nil {
+		return nil, err
 	}
 	if Day(r.GetDateTime("disbursed_on").Time()) < Day(match.GetDateTime("decided_at").Time()) {
 		return nil, Violation("disbursed_on", "time_before_previous")
 	}
 	return match, nil
 }
+
+// approvalOf is the bank's latest approval of the loan's demand.
+func approvalOf(app core.App, r *core.Record) (*core.Record, error) {
+	match := &core.Record{}
+	err := app.RecordQuery("demand_matches").AndWhere(dbx.HashExp{"demand": r.GetString("demand"), "bank": r.GetString("bank"), "result": "approved"}).
+		OrderBy("decided_at DESC", "id").Limit(1).One(match)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, Violation("demand", "approval_needed")
+	}
+	return match, err
+}
+
+// checkOutstanding: on no day may the contracts of one demand at one bank that are out together exceed what was approved. What
+// is settled or has matured frees its amount (循环授信); draws under a 随借随还 contract are within its own amount and no rows.
+func checkOutstanding(app core.App, r, match *core.Record) error {
+	others, err := app.FindAllRecords("loans", dbx.HashExp{"demand": r.GetString("demand"), "bank": r.GetString("bank")}, dbx.Not(dbx.HashExp{"id": r.Id}))
+	if err != nil {
+		return err
+	}
+	out := append(others, r)
+	for _, on := range out { // the sum is highest on a day on which some contract begins
+		day, sum := loanDay(on, "disbursed_on"), 0
+		if !isOut(r, day) {
+			continue
+		}
+		for _, l := range out {
+			if isOut(l, day) {
+				sum += l.GetInt("amount")
+			}
+		}
+		if sum > match.GetInt("approved_amount") {
+			return Violation("amount", "amount_above_approval")
+		}
+	}
+	return nil
+}
+
+// isOut tells whether a contract is out on a day: from the day of disbursement to the day before it is settled or matures.
+func isOut(loan *core.Record, day string) bool {
+	if day < loanDay(loan, "disbursed_on") {
+		return false
+	}
+	for _, end := range []string{"settled_on", "matures_on"} {
+		if !loan.GetDateTime(end).IsZero() && day >= loanDay(loan, end) {
+			return false
+		}
+	}
+	return true
+}
+
+func loanDay(loan *core.Record, field string) string { return Day(loan.GetDateTime(field).Time()) }
 
 // disburse notes the last step of the demand, with the loan's own id: one loan, one step, however often it is sent.
 func disburse(ctx context.Context, app core.App, loan, match *core.Record) error {
@@ -144,6 +189,10 @@ func checkLoan(r *core.Record, now time.Time) error {
 		return Violation("disbursed_on", "date_in_future")
 	case !r.GetDateTime("matures_on").IsZero() && !earlier(disbursed, r.GetDateTime("matures_on")):
 		return Violation("matures_on", "ends_before_start")
+	case !r.GetDateTime("settled_on").IsZero() && earlier(r.GetDateTime("settled_on"), disbursed):
+		return Violation("settled_on", "settled_before_loan")
+	case Day(r.GetDateTime("settled_on").Time()) > Day(now):
+		return Violation("settled_on", "date_in_future")
 	case !r.GetDateTime("first_loan_checked_on").IsZero() && earlier(disbursed, r.GetDateTime("first_loan_checked_on")):
 		return Violation("first_loan_checked_on", "checked_after_loan")
 	}
@@ -160,12 +209,23 @@ func tidyContract(r, actor *core.Record) error {
 	return nil
 }
 
-func checkLoanChange(r, actor *core.Record, now time.Time) error {
+func checkLoanChange(app core.App, r, actor *core.Record, now time.Time) error {
 	if err := tidyContract(r, actor); err != nil {
 		return err
 	}
 	if actor != nil && actor.GetString("bank") != r.GetString("bank") {
 		return Violation("bank", "bank_not_own")
+	}
+	// A date of settlement only ever frees an amount; all else may take one.
+	longer := changed(r, "settled_on") && r.GetDateTime("settled_on").IsZero()
+	if r.GetString("demand") != "" && (longer || anyChanged(r, "demand", "bank", "amount", "disbursed_on", "matures_on")) {
+		match, err := approvalOf(app, r)
+		if err != nil {
+			return err
+		}
+		if err := checkOutstanding(app, r, match); err != nil {
+			return err
+		}
 	}
 	return checkEvidence(r, actor, r.Original().GetString("evidence"), now)
 }

@@ -116,11 +116,69 @@ func TestALoanIsTheDemandsDisbursement(t *testing.T) {
 	if loan.GetString("enterprise") != l.enterprise.Id || loan.GetString("harbour") != l.harbour.Id || loan.GetString("scope_harbour") != l.harbour.Id {
 		t.Errorf("the loan takes enterprise and harbour from its demand: %v", loan.FieldsData())
 	}
+	l.change(loan, map[string]any{"settled_on": "2026-11-19 16:00:00.000Z"}, l.clerk, "", "")
 	if _, err := l.try("loans", l.contract(map[string]any{"contract_no": "HT-2", "amount": 1000}), l.clerk); err != nil {
 		t.Error("a second contract of the same demand is no second disbursement, and no error:", err)
 	}
-	l.refused(l.contract(map[string]any{"contract_no": " ht－2"}), l.clerk, "contract_no", "not_unique") // the same, typed otherwise
+	l.refused(l.contract(map[string]any{"contract_no": " ht－2", "amount": 1000}), l.clerk, "contract_no", "not_unique") // the same, typed otherwise
 	l.refused(l.contract(map[string]any{"contract_no": " 　"}), l.clerk, "contract_no", "required")
+}
+
+// change saves new values of a record; field and code say how it must be refused, if at all.
+func (l *lending) change(r *core.Record, values map[string]any, actor *core.Record, field, code string) *core.Record {
+	l.Helper()
+	fresh, err := l.app.FindRecordById(r.Collection(), r.Id)
+	if err != nil {
+		l.Fatal(err)
+	}
+	for k, v := range values {
+		fresh.Set(k, v)
+	}
+	l.told(l.app.SaveWithContext(WithActor(l.Context(), actor), fresh), field, code)
+	return fresh
+}
+
+// create makes a record; field and code say how it must be refused, if at all.
+func (l *lending) create(collection string, values map[string]any, actor *core.Record, field, code string) *core.Record {
+	l.Helper()
+	r, err := l.try(collection, values, actor)
+	l.told(err, field, code)
+	return r
+}
+
+func (l *lending) told(err error, field, code string) {
+	l.Helper()
+	got, _ := FieldErrorsOf(err)
+	switch {
+	case code == "" && err != nil:
+		l.Fatalf("wanted it taken, got %v", err)
+	case code != "" && got[field].Code != code:
+		l.Fatalf("wanted %s to be refused with %s, got %v (%v)", field, code, got, err)
+	case code != "" && got[field].Message == Message("invalid"):
+		l.Fatalf("%s has no sentence for people", code)
+	}
+}
+
+func TestContractsOfADemandThatAreOutTogetherNeverExceedItsApproval(t *testing.T) {
+	l := openLending(t)
+	l.approve(150_000)
+	first := l.create("loans", l.contract(map[string]any{"amount": 100_000, "revolving": true}), l.clerk, "", "")
+	l.create("loans", l.contract(map[string]any{"contract_no": "HT-2", "amount": 50_001}), l.clerk, "amount", "amount_above_approval")
+	second := l.create("loans", l.contract(map[string]any{"contract_no": "HT-2", "amount": 50_000, "matures_on": "2026-11-29 16:00:00.000Z"}), l.clerk, "", "")
+	l.change(second, map[string]any{"amount": 50_001}, nil, "amount", "amount_above_approval")
+	// Eleven days on, the second has matured: its amount is free again, the first one's not.
+	l.now = l.now.Add(11 * 24 * time.Hour)
+	december := map[string]any{"contract_no": "HT-3", "amount": 50_001, "disbursed_on": "2026-11-30 16:00:00.000Z"}
+	l.create("loans", l.contract(december), l.clerk, "amount", "amount_above_approval")
+	december["amount"] = 50_000
+	l.create("loans", l.contract(december), l.clerk, "", "")
+	l.change(first, map[string]any{"settled_on": "2026-11-18 16:00:00.000Z"}, l.clerk, "settled_on", "settled_before_loan")
+	l.change(first, map[string]any{"settled_on": "2026-12-01 16:00:00.000Z"}, l.clerk, "settled_on", "date_in_future")
+	l.change(first, map[string]any{"settled_on": "2026-11-29 16:00:00.000Z"}, l.clerk, "", "")
+	l.create("loans", l.contract(map[string]any{"contract_no": "HT-4", "amount": 100_000, "disbursed_on": "2026-11-30 16:00:00.000Z"}), l.clerk, "", "")
+	l.change(first, map[string]any{"settled_on": ""}, l.clerk, "amount", "amount_above_approval")
+	// Another bank's approval of the same demand has its own limit, and a loan without demand none.
+	l.create("loans", l.contract(map[string]any{"contract_no": "HT-5", "demand": "", "amount": 900_000}), l.clerk, "", "")
 }
 
 func TestNothingIsLentOnADemandThatHasEnded(t *testing.T) {

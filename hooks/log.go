@@ -408,6 +408,14 @@ func bindChanges(app core.App, now Clock) {
 		if line.Action == "update" {
 			line.Changes = changesOf(e.Record)
 		}
+		if e.Record.Collection().Name == "enterprise_merges" {
+			switch e.Record.GetString("status") {
+			case "merged":
+				line.Action = "merge"
+			case "undone":
+				line.Action = "undo"
+			}
+		}
 		return inTransaction(e, func(core.App) error { return nil }, func(tx core.App) error {
 			line.Record = e.Record.Id
 			return Log(tx, *line)

@@ -203,6 +203,10 @@ func openPolicyDistrict(t *testing.T) *policyDistrict {
 	batch.Set("status", "dispatched")
 	d.ok(d.app.Save(batch))
 
+	// Of two records of one enterprise only the administrator decides.
+	twin := d.save("enterprises", m{"name": "三峡五金商店", "grid": g2}).Id
+	d.put("enterprise_merges", "the decision that two enterprises are two", m{"kept": e2, "merged": twin, "status": "different"}, noOne)
+
 	// What steers the district.
 	d.put("equity_cases", "a case of direct financing", m{"enterprise_name": "三峡水利", "kind": "listing", "stage": "tutoring"}, who(official))
 	d.put("tasks", "a task of the action", m{"title": "设立服务点", "status": "running"}, everyone)

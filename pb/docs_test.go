@@ -77,7 +77,7 @@ func TestTheAdministratorsWeekNamesOnlyWhatExists(t *testing.T) {
 			}
 		}
 	}
-	if commands < 8 || len(tables) < 20 || filters < 6 {
+	if commands < 14 || len(tables) < 20 || filters < 6 {
 		t.Errorf("only %d commands, %d tables and %d filters were found to check", commands, len(tables), filters)
 	}
 }

@@ -149,6 +149,21 @@ func TestWhatIsReadByWayOfAPublicCollectionIsLoggedAsWell(t *testing.T) {
 	}
 }
 
+func TestAMergeOfTwoEnterprisesAndItsUndoingAreLoggedAsThat(t *testing.T) {
+	o := openOffice(t)
+	root := o.as(o.superuser())
+	kept, twin := o.save("enterprises", map[string]any{"name": "重庆小面馆"}), o.save("enterprises", map[string]any{"name": "重庆小面"})
+	var merge struct{ ID string }
+	o.ok(json.Unmarshal([]byte(root.must("POST", "/api/collections/enterprise_merges/records", map[string]any{"kept": kept.Id, "merged": twin.Id})), &merge))
+	root.must("PATCH", "/api/collections/enterprise_merges/records/"+merge.ID, map[string]any{"status": "undone"})
+	got := o.lines()
+	for i, want := range []string{"root@example.com merge enterprise_merges " + merge.ID, "root@example.com undo enterprise_merges " + merge.ID} {
+		if len(got) != 2 || !strings.HasPrefix(got[i], want) {
+			t.Fatalf("%q", got)
+		}
+	}
+}
+
 func TestANewPasswordIsLoggedWhicheverWayItIsSet(t *testing.T) {
 	o := openOffice(t)
 	o.user("worker@example.com", map[string]any{"role": "grid_worker", "must_change_password": true})

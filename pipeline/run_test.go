@@ -110,6 +110,39 @@ func TestAnEmptyDistrictRunsAndGivesNoRows(t *testing.T) {
 	}
 }
 
+func TestARowOfEveryCollectionArrivesInTheWarehouseWithItsSumsAndItsChanges(t *testing.T) {
+	app := handmade(t)
+	var names []string
+	for _, c := range rawSchema {
+		if n, err := app.CountRecords(c.Name); err != nil || n > 0 {
+			continue // the hand-made district has its own
+		}
+		names = append(names, c.Name)
+		r := row{"id": "row000000000001"}
+		for _, col := range c.Columns {
+			if col.Kind == kindInt {
+				r[col.Name] = 7
+			} else if col.Name == "captured_at" || col.Name == "synced_at" {
+				r[col.Name] = sh("2026-11-20 10:00")
+			}
+		}
+		insert(t, app, c.Name, r)
+	}
+	if len(names) < 20 {
+		t.Fatalf("only %v are new", names)
+	}
+	capture(t, app, names...)
+	mustRun(t, app, Options{}) // source and warehouse that differ block it
+	for _, c := range rawSchema {
+		for _, col := range c.Columns {
+			if col.Kind == kindInt && slices.Contains(names, c.Name) {
+				execute(t, app, fmt.Sprintf(`UPDATE "%s" SET "%s" = 8`, c.Name, col.Name))
+			}
+		}
+	}
+	mustRun(t, app, Options{})
+}
+
 func TestTwoNightsEndInTheSameFiguresAsReadingEverythingAtOnce(t *testing.T) {
 	app := newApp(t)
 	capture(t, app)

@@ -36,6 +36,9 @@ type rawCollection struct {
 var extracted = []string{
 	"areas", "grids", "assignments", "banks", "harbours", "parameters", "holidays", "users", "devices",
 	"enterprises", "visits", "photos", "demands", "demand_matches", "demand_events", "loans", "scope_history",
+	"agencies", "policies", "products", "contacts", "pairings", "window_packs", "duty_rosters", "services", "cultivations", "credit_lines",
+	"policy_pushes", "feedback", "risk_leads", "referral_batches", "referrals", "activities", "inspection_items", "inspections",
+	"rectifications", "publicity", "tasks", "relending_bases", "equity_cases", "reviews", "indicator_targets", "assessment_schemes",
 }
 
 // kept names the only fields of a collection of persons or their things that a figure needs; all others stay out.
@@ -55,9 +58,25 @@ var dropped = map[string][]string{
 	"loans":            {"contract_no"},
 	"policies":         {"text", "attachment"},
 	"products":         {"conditions", "how_to_apply", "loan_code_link"},
-	"contacts":         {"user"},
-	"referral_batches": {"file"},
+	"contacts":         {"post", "user"},
+	"pairings":         {"harbour_liaison_address", "area_liaison_address", "plate_places", "note"},
+	"window_packs":     {"note"},
+	"duty_rosters":     {"note"},
+	"cultivations":     {"plan", "steps", "drop_reason"},
+	"credit_lines":     {"note"},
+	"policy_pushes":    {"note"},
+	"feedback":         {"against"},
+	"risk_leads":       {"reporter"},
+	"referral_batches": {"file", "return_reason", "note"},
+	"referrals":        {"enterprise_name"},
+	"activities":       {"cancel_reason", "place", "partners"},
+	"inspections":      {"note"},
+	"rectifications":   {"demand", "done_note", "recheck_note"},
 	"publicity":        {"text", "file", "link"},
+	"tasks":            {"note"},
+	"relending_bases":  {"note"},
+	"equity_cases":     {"enterprise_name", "note"},
+	"reviews":          {"remark", "appeal_answer"},
 }
 
 // everywhere are the server's own columns, which follow the present grid and bank: figures use the grid at capture or at T.

@@ -517,8 +517,10 @@ func TestEvidenceAndTrailStayAsTheyAre(t *testing.T) {
 	}
 	emptied := func(collection string) {
 		t.Helper()
-		if status, raw := a.call(http.MethodDelete, collection+"/truncate", nil); status != 400 || d.count(collection) != 1 {
-			t.Errorf("%s emptied: %d %s", collection, status, raw)
+		refused(http.MethodDelete, collection+"/truncate", nil, "closed_in_production")
+		// A developer's --dev opens that door, and finds the next one closed.
+		if c, err := d.app.FindCollectionByNameOrId(collection); err != nil || d.app.TruncateCollection(c) == nil || d.count(collection) != 1 {
+			t.Errorf("%s is emptied, %v", collection, err)
 		}
 	}
 	refused(http.MethodDelete, "sync_rejections/records/"+id, nil, "settle_instead")

@@ -289,6 +289,7 @@ export const forms = {
       {"name":"rate","label":"年利率（%）","kind":"number","min":0,"max":36,"writers":["bank"]},
       {"name":"disbursed_on","label":"放款日期","kind":"date","required":true,"fixed":true,"writers":["bank"]},
       {"name":"matures_on","label":"到期日期","kind":"date","writers":["bank"]},
+      {"name":"settled_on","label":"结清日期","help":"全部还清的日期；结清后同一需求可在批准金额内再签合同","kind":"date","writers":["bank"]},
       {"name":"kind","label":"类别","kind":"one","required":true,"options":[["first_loan","首贷"],["renewal","续贷"],["increase","增贷"],["other","其他"]],"writers":["bank"]},
       {"name":"borrower","label":"借款人","kind":"one","required":true,"options":[["enterprise","企业"],["individual_business","个体工商户"],["owner","企业主"]],"writers":["bank"]},
       {"name":"purpose","label":"用途","kind":"one","required":true,"options":[["business","生产经营"],["other","其他"]],"writers":["bank"]},
@@ -495,7 +496,7 @@ export const forms = {
       {"name":"person","label":"办事人","help":"没有市场主体的个人填写","kind":"text","max":40,"writers":["harbour_staff","harbour_head"]},
       {"name":"person_phone","label":"办事人电话","kind":"text","max":20,"writers":["harbour_staff","harbour_head"]},
       {"name":"special_group","label":"特殊群体","kind":"one","options":[["unemployed","城镇登记失业人员"],["disabled","残疾人"],["veteran","复员转业退役军人"],["graduate","高校毕业生"],["migrant_returnee","返乡创业农民工"],["online_merchant","网络商户"]],"writers":["harbour_staff","harbour_head"]},
-      {"name":"green_channel","label":"使用绿色通道","kind":"bool","writers":["harbour_staff","harbour_head"]},
+      {"name":"green_channel","label":"使用绿色通道","help":"残疾人、复员转业退役军人等特殊群体请走绿色通道","kind":"bool","writers":["harbour_staff","harbour_head"]},
       {"name":"staff","label":"经办人","kind":"relation","required":true,"to":"users","fixed":true,"fill":"self","writers":["harbour_staff","harbour_head"]},
       {"name":"first_responder","label":"首问负责人","kind":"relation","required":true,"to":"users","fixed":true,"fill":"self","writers":["harbour_staff","harbour_head"]},
       {"name":"demand","label":"登记的融资需求","kind":"relation","to":"demands","showIf":{"field":"kind","in":["demand_matching"]},"writers":["harbour_staff","harbour_head"]},
@@ -885,6 +886,7 @@ export interface Loan {
   synced_at: string
   device: string
   skew: number
+  settled_on: string
 }
 
 /** agencies */
@@ -1379,6 +1381,7 @@ export interface Review {
   synced_at: string
   device: string
   skew: number
+  published_at: string
 }
 
 /** photos */

@@ -1,0 +1,92 @@
+package hooks
+
+import (
+	"slices"
+	"time"
+
+	"github.com/pocketbase/pocketbase/core"
+)
+
+// Where each kind of the 四进 takes place (§三(三)七); streets and the district are wider than all four and contradict none.
+var fourEntries = map[string][]string{
+	"park": {"park"}, "community": {"community", "village"}, "business_circle": {"business_circle", "market"}, "building": {"building"},
+}
+
+// BindActivity runs the rules of activities: planned with a term, held with what shows it, cancelled with a reason. Evidence in
+// the figures is a picture and a roster or minutes; they come after the event, so that holding it does not wait for them.
+func BindActivity(app core.App, now Clock) {
+	onSave(app, "activities", now, prepareActivity)
+}
+
+func prepareActivity(app core.App, r, actor *core.Record, now time.Time) error {
+	status := r.GetString("status")
+	approved := r.GetBool("cancel_approved") != r.Original().GetBool("cancel_approved") || r.IsNew() && r.GetBool("cancel_approved")
+	if actor != nil && approved && !hasRole(actor, "official") {
+		return Violation("cancel_approved", "role_not_allowed")
+	}
+	if !r.IsNew() && r.Original().GetString("status") == "held" && status != "held" {
+		return Violation("status", "activity_held")
+	}
+	if err := placeOfActivity(app, r); err != nil {
+		return err
+	}
+	if r.GetString("kind") == "anti_fraud" && !slices.Contains(r.GetStringSlice("topics"), "anti_fraud") {
+		r.Set("topics", append(r.GetStringSlice("topics"), "anti_fraud"))
+	}
+	if status != "cancelled" {
+		r.Set("cancel_approved", false)
+	}
+	switch status {
+	case "planned":
+		if r.GetDateTime("due").IsZero() && r.GetDateTime("start").IsZero() {
+			return Violation("due", "plan_date_needed")
+		}
+	case "held":
+		return checkHeld(r, now)
+	case "cancelled":
+		if r.GetString("cancel_reason") == "" {
+			return Violation("cancel_reason", "reason_needed")
+		}
+	}
+	return nil
+}
+
+// checkHeld: an activity that was held began, somebody came, and it was about something.
+func checkHeld(r *core.Record, now time.Time) error {
+	if r.GetDateTime("start").IsZero() {
+		return Violation("start", "required")
+	}
+	if err := notYet(r, now, "start"); err != nil {
+		return err
+	}
+	signed := len(r.GetStringSlice("attendees")) + len(r.GetStringSlice("enterprises"))
+	switch {
+	case r.GetInt("headcount") < signed:
+		return Violation("headcount", "headcount_below_roster")
+	case r.GetInt("headcount") == 0:
+		return Violation("headcount", "required")
+	}
+	_, fourEntry := fourEntries[r.GetString("kind")]
+	if (fourEntry || slices.Contains([]string{"salon", "training"}, r.GetString("kind"))) && len(r.GetStringSlice("topics")) == 0 {
+		return Violation("topics", "topics_needed")
+	}
+	return nil
+}
+
+// placeOfActivity refuses a 进园区 that takes place in a 商圈, and the like.
+func placeOfActivity(app core.App, r *core.Record) error {
+	kind, id := r.GetString("kind"), r.GetString("area")
+	if id == "" || fourEntries[kind] == nil || !changed(r, "area") && !changed(r, "kind") {
+		return nil
+	}
+	area, err := app.FindRecordById("areas", id)
+	if err != nil {
+		return Violation("area", "unknown_reference")
+	}
+	for entry, kinds := range fourEntries {
+		if entry != kind && slices.Contains(kinds, area.GetString("kind")) {
+			return Violation("area", "area_of_other_kind")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,19 @@
+-- 部门: the latest known row of each record, deletions out. Renames and casts only; times are UTC.
+with newer as (
+    -- A generation begins with a whole read, all of one seq: only ids that came again need to be compared.
+    select id as newer_id, max(_seq) as newest_seq from raw_agencies where _seq > (select min(_seq) from raw_agencies) group by id
+),
+final as (
+    select
+        id as agency_id,
+        code,
+        name,
+        short_name,
+        kind,
+        "from" as from_at,
+        "until" as until_at
+    from raw_agencies
+    left join newer on id = newer_id
+    where (newer_id is null or _seq = newest_seq) and _op = 'upsert'
+)
+select * from final

@@ -1,0 +1,23 @@
+-- 考核方案: the latest known row of each record, deletions out. Renames and casts only; times are UTC.
+with newer as (
+    -- A generation begins with a whole read, all of one seq: only ids that came again need to be compared.
+    select id as newer_id, max(_seq) as newest_seq from raw_assessment_schemes where _seq > (select min(_seq) from raw_assessment_schemes) group by id
+),
+final as (
+    select
+        id as assessment_scheme_id,
+        name,
+        version,
+        applies_to,
+        "from" as from_at,
+        "until" as until_at,
+        items,
+        deductions,
+        vetoes,
+        grades,
+        source
+    from raw_assessment_schemes
+    left join newer on id = newer_id
+    where (newer_id is null or _seq = newest_seq) and _op = 'upsert'
+)
+select * from final

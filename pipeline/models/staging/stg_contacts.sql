@@ -1,0 +1,24 @@
+-- 对口联系名册: the latest known row of each record, deletions out. Renames and casts only; times are UTC.
+with newer as (
+    -- A generation begins with a whole read, all of one seq: only ids that came again need to be compared.
+    select id as newer_id, max(_seq) as newest_seq from raw_contacts where _seq > (select min(_seq) from raw_contacts) group by id
+),
+final as (
+    select
+        id as contact_id,
+        unit,
+        kind,
+        harbour as harbour_id,
+        area as area_id,
+        agency as agency_id,
+        sign_language,
+        "from" as from_at,
+        "until" as until_at,
+        captured_at,
+        synced_at,
+        device as device_id
+    from raw_contacts
+    left join newer on id = newer_id
+    where (newer_id is null or _seq = newest_seq) and _op = 'upsert'
+)
+select * from final
