@@ -630,6 +630,7 @@ var rawSchema = []rawCollection{
 		{"captured_at", kindTime},
 		{"synced_at", kindTime},
 		{"device", kindText},
+		{"published_at", kindTime},
 	}},
 	{Name: "indicator_targets", Columns: []rawColumn{
 		{"id", kindText},
