@@ -51,6 +51,7 @@ test('a working day at a harbour: a service, a cultivation, the standard inspect
   }
   await at(counter, 'save-record').click()
   await page.getByText('不合格须写明情况').waitFor()
+  expect(await at(counter, 'score').innerText()).toContain('得分 95，“十二个一”合格 11 项')
   await at(counter, 'remark-issue_box').fill('问题收集箱没有上锁')
   await page.locator('[data-test="item-issue_box"] [data-test="take-photo"]').setInputFiles(await photo(page))
   await page.locator('[data-test="item-issue_box"] [data-test="photo"]').waitFor()
@@ -68,6 +69,7 @@ test('a working day at a harbour: a service, a cultivation, the standard inspect
   expect((await office.records('cultivations')).map((c) => [c.enterprise, c.status, c.missing, c.tutor])).toEqual([[office.ids['重庆小面馆'], 'active', ['no_credit_record'], office.ids['当值老范']]])
   const inspection = (await office.one('inspections', ''))
   expect([inspection.kind, inspection.status, inspection.photo_count, inspection.items.length]).toEqual(['self', 'done', 1, items.length])
+  expect([inspection.score, inspection.twelve_ones], 'as the phone foretold').toEqual([95, 11])
   expect(inspection.items.filter((a: { result: string }) => a.result === 'fail')).toEqual([{ item: 'issue_box', result: 'fail', remark: '问题收集箱没有上锁' }])
   expect((await office.records('photos')).map((p) => [p.collection, p.record, p.item, !!p.file])).toEqual([['inspections', inspection.id, 'issue_box', true]])
 
@@ -157,4 +159,36 @@ test('a department hands in its list, the central bank checks and dispatches it,
   await drain(bank)
   const [row] = await office.records('referrals')
   expect([row!.answer, row!.bank, !!row!.answered_at]).toEqual(['intends', office.ids.bank, true])
+})
+
+test('a demand is handed to a colleague of the harbour, who answers for it from the moment of confirming', async () => {
+  const harbour = office.ids.harbour
+  const head = await office.create('users', { name: '负责人小向', password, passwordConfirm: password, verified: true, email: 'head@example.com', role: 'harbour_head', harbour })
+  await office.create('contacts', { name: '负责人小向', kind: 'lobby_manager', harbour, user: head.id })
+  const demand = await office.create('demands', { enterprise: office.ids['平湖理发店'], kind: 'first_loan', need: 'working_capital', amount: 100_000, channel: 'window', grid: office.ids.grid })
+  const colleague = await office.person()
+
+  await drain(counter)
+  await open(counter, `/demands/${demand.id}`)
+  await at(counter, 'action-accept').click()
+  await saveSheet(counter)
+  await drain(counter)
+  await open(counter, `/demands/${demand.id}`)
+  await at(counter, 'more-actions').click()
+  await at(counter, 'action-hand_over').click()
+  await choose(counter, 'to_user', head.id)
+  await saveSheet(counter)
+  await drain(counter)
+  expect((await office.one('demands', `id='${demand.id}'`)).first_responder, 'until it is confirmed').toBe(office.ids['当值老范'])
+
+  await signIn(colleague, 'head@example.com')
+  await drain(colleague)
+  await open(colleague, `/demands/${demand.id}`)
+  await at(colleague, 'action-confirm').click()
+  await saveSheet(colleague)
+  await drain(colleague)
+  expect((await office.one('demands', `id='${demand.id}'`)).first_responder).toBe(head.id)
+  await drain(counter)
+  await open(counter, `/demands/${demand.id}`)
+  await expect.poll(() => at(counter, 'timeline').innerText()).toContain('交接给负责人小向，已确认')
 })
