@@ -266,6 +266,7 @@ var catalogue = map[string]string{
 	"ask_satisfaction_first": "请先填写询问满意度的时间",
 	"harbour_needed":         "请先指明受理港湾",
 	// risk leads
+	"found_after_report":   "发现时间晚于报告时间",
 	"lead_handed":          "线索已移送，内容不能再改",
 	"hand_to_office_first": "线索须先移送金融工作部门",
 	"hand_first":           "请先移送金融工作部门",

@@ -2,49 +2,33 @@ package hooks
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/pocketbase/pocketbase/core"
 )
 
+// phones are held against the phone app's reading too (pb/fieldapp/src/forms/facts.test.ts): a number that it lets pass must not
+// come back from the server refused.
+func phones(t *testing.T) (vectors struct{ Read, Refused map[string]string }) {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/phones.json")
+	if err == nil {
+		err = json.Unmarshal(raw, &vectors)
+	}
+	if err != nil || len(vectors.Read) < 20 || len(vectors.Refused) < 10 {
+		t.Fatal(err, vectors)
+	}
+	return vectors
+}
+
 func TestATelephoneNumberIsStoredInOneFormHoweverItWasTyped(t *testing.T) {
-	for typed, want := range map[string]string{
-		"":                   "",
-		" 138 0000 0001 ":    "13800000001",
-		"138-0000-0001":      "13800000001",
-		"１３８００００００１１":        "13800000011",
-		"+86 13800000001":    "13800000001",
-		"8613800000001":      "13800000001",
-		"0086-138 0000 0001": "13800000001",
-		"023-58123456":       "023-58123456",
-		"（023）58123456":      "023-58123456",
-		"(023) 5812-3456":    "023-58123456",
-		"02358123456":        "023-58123456",
-		"+86-23-58123456":    "", // 23 is no area code: refused, not guessed
-		"58123456":           "023-58123456",
-		"5812 3456":          "023-58123456",
-		"023—58123456—801":   "023-58123456-801",
-		"023-58123456转801":   "023-58123456-801",
-		"58123456 分机 8":      "023-58123456-8",
-		"010-12345678":       "", // no exchange begins with 1
-		"0838-2501234":       "0838-2501234",
-		"4001234567":         "400-123-4567",
-		"400-12-34567":       "400-123-4567",
-		"95588":              "95588",
-		"966866":             "966866",
-		"12363":              "12363",
-		"+852 2345 6789":     "+85223456789",
-	} {
+	for typed, want := range phones(t).Read {
 		got, err := Phone(typed)
-		if want == "" && typed != "" {
-			if err == nil || got != typed {
-				t.Errorf("%q: %q, %v; wanted a refusal that leaves it as typed", typed, got, err)
-			}
-			continue
-		}
 		if err != nil || got != want {
 			t.Errorf("%q: %q, %v; want %q", typed, got, err, want)
 		}
@@ -54,11 +38,8 @@ func TestATelephoneNumberIsStoredInOneFormHoweverItWasTyped(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoTelephoneNumberIsRefusedWithTheReason(t *testing.T) {
-	for typed, code := range map[string]string{
-		"张老板 13800000001": "phone_letters", "1380000000l": "phone_letters", "13800000001/58123456": "phone_several", "13800000001、13900000001": "phone_several",
-		"1380000000": "bad_phone", "138000000012": "bad_phone", "12800000000": "bad_phone", "0": "bad_phone", "5812345": "bad_phone", "99999999": "bad_phone",
-	} {
+func TestWhatIsNoTelephoneNumberIsRefusedWithTheReasonAndLeftAsTyped(t *testing.T) {
+	for typed, code := range phones(t).Refused {
 		got, err := Phone(typed)
 		var e *Error
 		if !errors.As(err, &e) || e.Code != code || got != typed {

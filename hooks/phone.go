@@ -42,7 +42,7 @@ func Phone(typed string) (string, error) {
 	for _, mark := range []string{"转分机", "分机", "转", "#", "ext", "EXT", "Ext"} {
 		s = strings.Replace(s, mark, "-", 1)
 	}
-	s = strings.Trim(strings.NewReplacer("(", "", ")", "-", "--", "-").Replace(s), "-")
+	s = strings.Trim(strings.ReplaceAll(strings.NewReplacer("(", "", ")", "-").Replace(s), "--", "-"), "-")
 	for _, prefix := range []string{"+86", "0086"} {
 		s = strings.TrimPrefix(strings.TrimPrefix(s, prefix), "-")
 	}

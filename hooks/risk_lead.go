@@ -24,7 +24,7 @@ func prepareRiskLead(app core.App, r, actor *core.Record, now time.Time) error {
 	at := r.GetDateTime
 	switch {
 	case precedes(r, at("reported_at"), at("discovered_at")):
-		return Violation("discovered_at", "time_in_future")
+		return Violation("discovered_at", "found_after_report")
 	case actor != nil && !hasRole(actor, "official") && anyChanged(r, "handed_at", "handed_to", "passed_at", "passed_to", "result", "result_note"):
 		return Violation("_", "role_not_allowed")
 	case actor != nil && !hasRole(actor, "official") && !r.IsNew() && !r.Original().GetDateTime("handed_at").IsZero() && anyChanged(r, "kind", "place", "area", "grid", "text"):

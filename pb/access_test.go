@@ -161,7 +161,7 @@ func openPolicyDistrict(t *testing.T) *policyDistrict {
 	d.put("window_packs", "the leaflets at a window in grid one", m{"unit": "便民中心", "kind": "street", "grid": g1}, who(one, official))
 	d.put("duty_rosters", "a half-day on duty at harbour one", m{"harbour": h1, "user": c1, "day": day, "half": "am"}, who(harbour1, official))
 	d.put("services", "a counter service of harbour one", m{"kind": "credit_report_query", "harbour": h1, "person": "张三", "staff": c1, "accepted_at": day, "special_group": "veteran"}, harbour1)
-	d.put("activities", "an activity of harbour one", m{"title": "融资对接会", "kind": "matchmaking", "status": "planned", "harbour": h1}, who(walkers, official, street1))
+	d.put("activities", "an activity of harbour one", m{"title": "融资对接会", "kind": "matchmaking", "status": "planned", "due": day, "harbour": h1}, who(walkers, official, street1))
 	inspection := d.put("inspections", "an inspection of harbour one", m{"harbour": h1, "kind": "patrol", "status": "planned"}, who(harbour1, official, street1))
 	d.put("photos", "a photo of an inspection of harbour one", m{"collection": "inspections", "record": inspection, "file": shot}, who(harbour1, official))
 	d.put("rectifications", "what an inspection of harbour one demands", m{"harbour": h1, "inspection": inspection, "demand": "补放宣传册", "due": day}, who(harbour1, official, street1))
@@ -202,10 +202,6 @@ func openPolicyDistrict(t *testing.T) *policyDistrict {
 	batch := d.find("referral_batches", "id", dispatched)
 	batch.Set("status", "dispatched")
 	d.ok(d.app.Save(batch))
-
-	// Of two records of one enterprise only the administrator decides.
-	twin := d.save("enterprises", m{"name": "三峡五金商店", "grid": g2}).Id
-	d.put("enterprise_merges", "the decision that two enterprises are two", m{"kept": e2, "merged": twin, "status": "different"}, noOne)
 
 	// What steers the district.
 	d.put("equity_cases", "a case of direct financing", m{"enterprise_name": "三峡水利", "kind": "listing", "stage": "tutoring"}, who(official))

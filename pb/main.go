@@ -132,28 +132,28 @@ func noteFailure(c *cobra.Command) {
 }
 
 // logUse writes a line of the access log once a command has changed records: which command, and its first argument (a file, an
-// account; the second of superuser is a password). A dry run changes nothing, nor does writing a template.
+// account; the second of superuser is a password). A dry run changes nothing.
 func logUse(app core.App, clock hooks.Clock, c *cobra.Command, action, collection string) {
 	run := c.RunE
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		err := run(cmd, args)
 		var exit registry.ExitError
 		dry, _ := cmd.Flags().GetBool("dry-run")
-		does, of := action, args
-		if template, _ := cmd.Flags().GetString("template"); template != "" {
-			// An empty form takes nothing away, the list that a bank has to answer does.
-			does, of, dry = "export", []string{template}, cmd.Name() != "answers"
-		}
 		if dry || err != nil && (!errors.As(err, &exit) || exit.Code != 2) {
 			return err
 		}
 		target := cmd.CommandPath()
-		if len(of) > 0 {
-			target += " " + filepath.Base(of[0])
+		if template, _ := cmd.Flags().GetString("template"); template != "" {
+			if cmd.Name() != "answers" {
+				return err // an empty workbook: nobody's data
+			}
+			action, target = "export", target+" "+filepath.Base(template)
+		} else if len(args) > 0 {
+			target += " " + filepath.Base(args[0])
 		}
 		// A superuser is made before the first start has made the tables: that line is missing, and no other.
 		if app.HasTable("read_log") {
-			err = errors.Join(err, hooks.Log(app, hooks.Entry{At: clock(), Action: does, Collection: collection, Target: target}.Operator()))
+			err = errors.Join(err, hooks.Log(app, hooks.Entry{At: clock(), Action: action, Collection: collection, Target: target}.Operator()))
 		}
 		return err
 	}

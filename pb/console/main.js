@@ -36,7 +36,8 @@ document.head.appendChild(style);
 const columns = {
   id: "编号", created: "建立", updated: "更新", step: "待办步骤", over_days: "逾期工作日", since: "起算时间", days: "天数", last_contact: "最近联系", pending: "手机上未报",
   waiting: "等待所属记录", why: "原因", skew_seconds: "时钟偏差（秒）", rejected: "被退回", conflicts: "冲突", oldest: "最早一条", enterprise: "市场主体", demand: "融资需求", user: "用户",
-  device: "设备", email: "邮箱", verified: "已验证", emailVisibility: "邮箱公开",
+  device: "设备", keep: "建议保留", other: "另一户", reasons: "理由",
+  keep_uscc: "建议保留的信用代码", other_uscc: "另一户的信用代码", keep_grid: "建议保留的网格", other_grid: "另一户的网格", email: "邮箱", verified: "已验证", emailVisibility: "邮箱公开",
 };
 const heads = document.createElement("style");
 document.head.appendChild(heads);

@@ -206,7 +206,7 @@ func live(ctx context.Context, app core.App, clock *Clock, d *district, server *
 		return err
 	}
 	// The phones' copies of the district make room for the pipeline.
-	s.workers, s.harbours, s.banks = nil, nil, nil
+	s.workers, s.harbours, s.banks, s.offices = nil, nil, nil, offices{}
 	calm()
 	debug.FreeOSMemory()
 	clock.Set(d.last.AddDate(0, 0, 1).Add(2 * time.Hour))
@@ -233,7 +233,7 @@ func (s *story) settle(ctx context.Context) error {
 	for _, w := range s.workers {
 		w.now = at
 	}
-	for _, k := range append(append([]*desk{}, s.harbours...), s.banks...) {
+	for _, k := range s.desks() {
 		k.now = at
 	}
 	all, owners := s.phones(), s.owners()
@@ -272,8 +272,12 @@ func waitingForNobody(p *Phone) (n int) {
 // compare holds the database to what the phones know they captured: nothing lost, nothing doubled.
 func (s *story) compare() error {
 	t := s.total()
-	want := map[string]int{"visits": t.Visits, "photos": t.Photos, "demands": t.Demands, "demand_matches": t.Matches, "demand_events": t.Events, "loans": t.Loans,
-		"enterprises": len(s.d.enterprises) + t.Enterprises}
+	want := map[string]int{"enterprises": len(s.d.enterprises), "contacts": s.d.contacts}
+	for collection := range hooks.Forms {
+		for _, p := range s.phones() {
+			want[collection] += p.Created(collection)
+		}
+	}
 	refusedSignatures := 0
 	for _, p := range s.phones() {
 		for _, u := range p.RefusedUploads() {
@@ -286,12 +290,15 @@ func (s *story) compare() error {
 	if err != nil {
 		return err
 	}
-	// With a loan the server itself notes the demand's last step, unless the demand had ended meanwhile.
-	var disbursed int
-	if err := s.app.DB().NewQuery(`SELECT count(*) FROM demand_events WHERE id IN (SELECT id FROM loans)`).Row(&disbursed); err != nil {
-		return err
+	// Some records follow from others on the server: a demand's last step from a loan or a cultivation given up, what is to be
+	// mended from an inspection or an upheld complaint.
+	for collection, where := range map[string]string{"demand_events": "id IN (SELECT id FROM loans) OR note LIKE '融资培育终止%'", "rectifications": "inspection != '' OR feedback != ''"} {
+		var follows int
+		if err := s.app.DB().NewQuery("SELECT count(*) FROM " + collection + " WHERE " + where).Row(&follows); err != nil {
+			return err
+		}
+		want[collection] += follows
 	}
-	want["demand_events"] += disbursed
 	for collection, n := range want {
 		have, err := s.app.CountRecords(collection)
 		if err != nil {
@@ -492,7 +499,10 @@ func (s *story) accounts(admin string) ([]Account, error) {
 	}
 	out := []Account{{Role: "superuser", Email: adminEmail, Password: Password, User: admin, Name: "系统管理员"}}
 	for _, p := range s.d.people {
-		a := Account{Role: p.role, Email: p.email, Password: Password, User: p.id, Name: p.name, Mobile: p.mobile, Street: p.street, Grids: grids[p.id], Agency: p.agency}
+		a := Account{Role: p.role, Email: p.email, Password: Password, User: p.id, Name: p.name, Mobile: p.mobile, Street: p.street, Grids: grids[p.id]}
+		if p.agency != "" {
+			a.Agency = s.d.agencyOf(p.agency).short
+		}
 		if p.harbour >= 0 {
 			a.Harbour = s.d.harbours[p.harbour].id
 		}

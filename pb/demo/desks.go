@@ -169,7 +169,9 @@ func (k *desk) counterDay(s *story) {
 					k.offer(s, d, matched[id], 1+weighted(r, []float64{82, 15, 3}))
 					k.acted[fmt.Sprint(id, "accepted", 0)] = true
 				} else if y < 0.90 {
-					k.step(id, "", "cultivating", map[string]any{"reason": pick(r, []string{"no_tax_record", "no_credit_record", "short_history", "no_collateral"})})
+					missing := pick(r, []string{"no_tax_record", "no_credit_record", "short_history", "no_collateral"})
+					k.step(id, "", "cultivating", map[string]any{"reason": missing})
+					k.cultivate(s, d, missing)
 					k.acted[fmt.Sprint(id, "accepted", 0)] = true
 				}
 				if chance(r, 0.12) {
@@ -188,6 +190,7 @@ func (k *desk) counterDay(s *story) {
 					k.offer(s, d, matched[id], 1)
 				} else {
 					k.step(id, "", "cultivating", map[string]any{"reason": "materials_missing"})
+					k.cultivate(s, d, "materials_missing")
 				}
 			}
 		case "matched", "applied":
@@ -202,7 +205,9 @@ func (k *desk) counterDay(s *story) {
 			case x < 0.38:
 				k.offer(s, d, matched[id], 1)
 			case x < 0.66:
-				k.step(id, "", "cultivating", map[string]any{"reason": pick(r, []string{"no_tax_record", "no_credit_record", "short_history"})})
+				missing := pick(r, []string{"no_tax_record", "no_credit_record", "short_history"})
+				k.step(id, "", "cultivating", map[string]any{"reason": missing})
+				k.cultivate(s, d, missing)
 			case x < 0.9:
 				k.step(id, "", "closed", map[string]any{"reason": pick(r, []string{"bad_credit", "industry_restricted", "no_longer_needed"})})
 			}
@@ -212,12 +217,14 @@ func (k *desk) counterDay(s *story) {
 			}
 			if x := r.Float64(); x < 0.5 {
 				k.offer(s, d, matched[id], 1)
+				k.graduate(d)
 			} else if x < 0.75 {
-				k.step(id, "", "closed", map[string]any{"reason": "no_longer_needed"})
+				k.giveUp(d)
 			}
 		}
 	}
 	k.window(s)
+	k.aroundTheCounter(s)
 }
 
 // offer puts a demand to banks that do not have it yet: the harbour's own first.
@@ -299,8 +306,12 @@ func (k *desk) window(s *story) {
 	}
 	data["channel"] = []string{"window", "loan_code", "activity"}[weighted(r, []float64{70, 20, 10})]
 	k.now = k.now.Add(7 * time.Second)
-	k.phone.Create("demands", data)
+	demand := k.phone.Create("demands", data)
 	k.tally.Demands++
+	if text(data, "enterprise") != "" {
+		k.create("services", map[string]any{"kind": "demand_matching", "harbour": s.d.harbours[k.index].id, "enterprise": data["enterprise"], "staff": k.person.id, "first_responder": k.person.id,
+			"demand": demand, "accepted_at": k.stamp(), "completed_at": k.stamp(), "result": "已登记融资需求"})
+	}
 }
 
 var refusals = []string{"no_tax_record", "no_credit_record", "bad_credit", "no_collateral", "short_history", "industry_restricted", "amount_too_high", "rate_too_high", "materials_missing"}
@@ -351,6 +362,7 @@ func (k *desk) lend(s *story, demand, match map[string]any) {
 	}
 	k.phone.Create("loans", loan)
 	k.tally.Loans++
+	k.authorise(s, demand, match, amount)
 }
 
 // confirmLoans has the contracts checked that were entered only: a few days later, some desks never.
@@ -378,6 +390,7 @@ func startOfDay(t time.Time) time.Time {
 
 func (k *desk) bankDay(s *story) {
 	k.confirmLoans(s)
+	k.answerLists(s)
 	demands := k.phone.Records("demands")
 	for _, m := range sorted(k.phone.Records("demand_matches")) {
 		id := text(m, "id")

@@ -45,6 +45,9 @@ type district struct {
 	areas       []area
 	streetName  map[string]string
 	inPlay      []string // streets and towns with grids, by code
+	agencies    []agency
+	contacts    int        // of the 对口联系名册, entered before the first day
+	key         [][]string // enterprises on the key list, by harbour
 	banks       []bank
 	harbours    []harbour
 	grids       []grid
@@ -70,6 +73,7 @@ func newDistrict(o Options) (*district, error) {
 	for _, h := range holidays2026 {
 		d.holidays[h.day] = h.kind
 	}
+	d.makeAgencies()
 	d.makeBanks()
 	d.makeGrids()
 	d.makeHarbours()

@@ -41,8 +41,10 @@ func (d *district) load(app core.App, clock *Clock, say func(string, ...any)) er
 	if err != nil {
 		return err
 	}
-	if err := app.RunInTransaction(d.fillIn); err != nil {
-		return err
+	for _, enter := range []func(core.App) error{d.fillIn, d.keyListed} {
+		if err := app.RunInTransaction(enter); err != nil {
+			return err
+		}
 	}
 	say("市场主体：导入 %d 户，问题行 %d，用时 %.1f 秒", report.New, report.Bad, time.Since(began).Seconds())
 	return nil
@@ -60,6 +62,7 @@ func idsBy(app core.App, collection, field string) (map[string]string, error) {
 
 func (d *district) loadReference(tx core.App, areaID map[string]string) error {
 	save := saver(tx)
+	d.loadAgencies(save)
 	for _, b := range d.banks {
 		save("banks", b.id, map[string]any{"name": b.name, "short_name": b.short, "kind": b.kind})
 	}
@@ -100,6 +103,8 @@ func (d *district) loadReference(tx core.App, areaID map[string]string) error {
 	if err := d.loadPeople(tx, areaID, save); err != nil {
 		return err
 	}
+	d.loadContacts(areaID, save)
+	d.loadTargets(areaID, save)
 	return save("", "", nil)
 }
 
@@ -123,6 +128,9 @@ func (d *district) loadPeople(tx core.App, areaID map[string]string, save func(s
 		}
 		if p.bank >= 0 {
 			u.Set("bank", d.banks[p.bank].id)
+		}
+		if p.agency != "" {
+			u.Set("agency", d.agencyOf(p.agency).id)
 		}
 		if hash == "" {
 			u.SetPassword(Password)

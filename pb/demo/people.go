@@ -10,8 +10,8 @@ type person struct {
 	id, role, name, email, mobile, staffNo string
 	street                                 string
 	harbour, bank                          int
-	agency                                 string
-	grids                                  []int // walked from the first day
+	agency                                 string // its code
+	grids                                  []int  // walked from the first day
 }
 
 // makePeople gives every phone a worker, every harbour a head and a person on duty, every bank a desk.
@@ -47,15 +47,18 @@ func (d *district) makePeople() {
 	for i := range d.banks[:lenders] {
 		add("bank", "yh", person{harbour: -1, bank: i})
 	}
-	add("official", "jg", person{harbour: -1, bank: -1, agency: "人行"})
-	add("official", "jg", person{harbour: -1, bank: -1, agency: "区金融办"})
+	for _, code := range leads {
+		add("official", "jg", person{harbour: -1, bank: -1, agency: code})
+	}
 	for _, s := range d.inPlay {
 		add("street_official", "jd", person{harbour: -1, bank: -1, street: s})
 	}
 	for i := range min(3, len(d.harbours)-1) {
 		add("liaison", "lly", person{harbour: i + 1, bank: -1})
 	}
-	add("department", "bm", person{harbour: -1, bank: -1, agency: "区市场监管局"})
+	for _, code := range listing {
+		add("department", "bm", person{harbour: -1, bank: -1, agency: code})
+	}
 }
 
 // shareGrids deals neighbouring grids to the phones, two to six each.

@@ -68,6 +68,7 @@ type Phone struct {
 	refused  []RefusedUpload
 	conflict []Conflict
 	counters Counters
+	created  map[string]int // records captured here, by collection
 }
 
 // Counters is what a phone has done since it was made.
@@ -235,6 +236,12 @@ func (p *Phone) Capture(m fieldsync.Mutation) fieldsync.Mutation {
 		panic("demo: a mutation that is no JSON: " + err.Error())
 	}
 	p.add(&entry{mutation: m, raw: raw})
+	if m.Op == "create" && m.Replaces == "" {
+		if p.created == nil {
+			p.created = map[string]int{}
+		}
+		p.created[m.Collection]++
+	}
 	return m
 }
 
@@ -246,12 +253,20 @@ func (p *Phone) add(e *entry) {
 
 // AddPhoto captures a photo of a record: the photos record goes out with the next push, the picture with the next upload.
 func (p *Phone) AddPhoto(collection, record string, picture []byte, at *fieldsync.LonLat) string {
+	return p.AddPhotoOf(collection, record, "", picture, at)
+}
+
+// AddPhotoOf is AddPhoto of one item of an inspection.
+func (p *Phone) AddPhotoOf(collection, record, item string, picture []byte, at *fieldsync.LonLat) string {
 	taken := hooks.Stored(p.Now())
 	sum := sha256.Sum256(picture)
 	data := map[string]any{"collection": collection, "record": record, "sha256": hex.EncodeToString(sum[:]),
 		"bytes": len(picture), "taken_at": taken}
 	if at != nil {
 		data["location"] = at
+	}
+	if item != "" {
+		data["item"] = item
 	}
 	id := p.Create("photos", data)
 	p.attach(fieldsync.AttachmentMeta{ID: id, Collection: collection, Record: record, TakenAt: taken, Location: at}, picture)
@@ -517,6 +532,13 @@ func (p *Phone) Counters() Counters {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.counters
+}
+
+// Created is how many records of a collection were captured on this phone.
+func (p *Phone) Created(collection string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.created[collection]
 }
 
 // User is the signed-in user as the server last told it; DeviceState and Epoch likewise.

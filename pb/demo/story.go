@@ -46,6 +46,7 @@ type story struct {
 	workers  []*worker
 	harbours []*desk
 	banks    []*desk
+	offices                 // whoever acts neither at a door nor at a counter
 	gridAt   map[string]int // grid id → index
 	tally    tally
 }
@@ -62,6 +63,8 @@ type worker struct {
 	found   map[string]*enterprise
 	unsent  []time.Time // true times of visits not yet with the server
 	captain tally
+
+	sentAway, heard bool // what a few hear once: somebody was turned away, somebody offers illegal finance
 }
 
 type desk struct {
@@ -180,15 +183,12 @@ func (s *story) makePeopleReady(ctx context.Context, base string) error {
 		s.workers = append(s.workers, w)
 	}
 	for i := range d.harbours {
-		k := &desk{person: d.harbours[i].staff, index: i, acted: map[string]bool{}, tries: map[string]int{}, now: d.start.Add(6 * time.Hour)}
-		k.phone = s.newPhone(base, k.person, func() time.Time { return k.now }, d.harbours[i].number+"柜台", "Windows 11 / Edge 131")
-		s.harbours = append(s.harbours, k)
+		s.harbours = append(s.harbours, s.newDesk(base, d.harbours[i].staff, i, d.harbours[i].number+"柜台"))
 	}
 	for _, p := range d.byRole("bank") {
-		k := &desk{person: p, index: p.bank, acted: map[string]bool{}, tries: map[string]int{}, now: d.start.Add(6 * time.Hour)}
-		k.phone = s.newPhone(base, p, func() time.Time { return k.now }, d.banks[p.bank].short+"柜台", "Windows 11 / Edge 131")
-		s.banks = append(s.banks, k)
+		s.banks = append(s.banks, s.newDesk(base, p, p.bank, d.banks[p.bank].short+"柜台"))
 	}
+	s.openOffices(base)
 	all := s.phones()
 	people := s.owners()
 	return together(ctx, len(all), phonesAtOnce(), func(ctx context.Context, i int) error {
@@ -199,11 +199,25 @@ func (s *story) makePeopleReady(ctx context.Context, base string) error {
 	})
 }
 
+func (s *story) newDesk(base string, p *person, index int, name string) *desk {
+	k := &desk{person: p, index: index, acted: map[string]bool{}, tries: map[string]int{}, now: s.d.start.Add(6 * time.Hour)}
+	k.phone = s.newPhone(base, p, func() time.Time { return k.now }, name, "Windows 11 / Edge 131")
+	return k
+}
+
+// desks are all who work at one: counters, banks, offices.
+func (s *story) desks() (out []*desk) {
+	for _, list := range [][]*desk{s.harbours, s.banks, s.heads, s.officials, s.departments, s.streets} {
+		out = append(out, list...)
+	}
+	return out
+}
+
 func (s *story) phones() (out []*Phone) {
 	for _, w := range s.workers {
 		out = append(out, w.phone)
 	}
-	for _, k := range append(append([]*desk{}, s.harbours...), s.banks...) {
+	for _, k := range s.desks() {
 		out = append(out, k.phone)
 	}
 	return out
@@ -213,7 +227,7 @@ func (s *story) owners() (out []*person) {
 	for _, w := range s.workers {
 		out = append(out, w.person)
 	}
-	for _, k := range append(append([]*desk{}, s.harbours...), s.banks...) {
+	for _, k := range s.desks() {
 		out = append(out, k.person)
 	}
 	return out
@@ -272,7 +286,7 @@ func (s *story) run(ctx context.Context) error {
 		date := s.d.start.AddDate(0, 0, day)
 		working := s.d.working(date)
 		if working {
-			if err := s.countersOpen(ctx, date); err != nil {
+			if err := errors.Join(s.headsPlan(ctx, day, date), s.countersOpen(ctx, date)); err != nil {
 				return fmt.Errorf("%s: %w", date.Format(time.DateOnly), err)
 			}
 		}
@@ -286,7 +300,9 @@ func (s *story) run(ctx context.Context) error {
 		}()
 		var desks error
 		if working {
-			desks = s.desksSend(ctx, date)
+			if desks = s.desksSend(ctx, date); desks == nil {
+				desks = s.officesOpen(ctx, day, date)
+			}
 		}
 		if err := errors.Join(<-road, desks); err != nil {
 			return fmt.Errorf("%s: %w", date.Format(time.DateOnly), err)
@@ -325,7 +341,7 @@ func (s *story) total() tally {
 	for _, w := range s.workers {
 		add(w.captain)
 	}
-	for _, k := range append(append([]*desk{}, s.harbours...), s.banks...) {
+	for _, k := range s.desks() {
 		add(k.tally)
 	}
 	for _, p := range s.phones() {
@@ -541,6 +557,7 @@ func (w *worker) visit(s *story, r *rand.Rand, day int, id string, again bool) (
 	}
 	if met {
 		w.learn(r, id, record, truth, fix)
+		w.onTheSide(s, day, id, visit, data, record)
 	}
 	if asked {
 		w.demand(s, r, id, visit, data["grid"], record)

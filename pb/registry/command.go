@@ -75,7 +75,7 @@ var commands = []command{
 导入后检查文件所涉各年是否完整（七个节日都在、天数合理），不完整的列出。`,
 		example: `  gangwan import holidays 2027年放假安排.xlsx --dry-run
   gangwan import holidays 2027年放假安排.xlsx`, list: holidayList, do: ImportHolidays},
-	{name: "users", short: "导入用户（新建账号，或更新岗位与负责网格）", long: `导入用户。文件为 .xlsx 或 CSV。列：姓名、手机号、角色必需，工号、镇街、港湾、银行、部门、负责网格、直接负责人、邮箱。
+	{name: "users", short: "导入用户（新建账号，或更新岗位与负责网格）", long: `导入用户。文件为 .xlsx 或 CSV。列：姓名、手机号、角色必需，工号、镇街、港湾、银行、部门、负责网格、直接负责人、可导出（是、否）、邮箱。
 角色为：网格员、港湾当值、港湾负责人、联络员、银行、部门、主管部门、镇街。
 
 按手机号匹配，没有的按工号。新账号的初始密码写到“文件名.passwords.csv”，只写这一次，只有运行命令的人能读，分发后请删除；首次登录须修改。

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -207,6 +206,7 @@ func TestAListGoesToTheBatchThatIsExpectedAndAReturnedOneIsReplaced(t *testing.T
 			t.Fatal(err)
 		}
 		b.Set("status", status)
+		b.Set("return_reason", "名单不全")
 		if err := d.app.Save(b); err != nil {
 			t.Fatal(err)
 		}
@@ -295,33 +295,6 @@ func (l *lendingTown) fetch(collection, id string) *core.Record {
 		l.Fatal(err)
 	}
 	return r
-}
-
-func TestABanksWorkbookIsAnExportAndItsAnswersAreAnImportBothLogged(t *testing.T) {
-	l := openLending(t)
-	l.user("新柜员", map[string]any{"role": "bank", "bank": l.referral["江城银行"].GetString("bank")})
-	if status, raw := l.call("新柜员", http.MethodGet, "/answers.xlsx", "", nil); status != http.StatusForbidden || !strings.Contains(string(raw), "export_not_allowed") {
-		t.Fatalf("a clerk without the right to export: %d %s", status, raw)
-	}
-	book := l.download("江城银行")
-	b, err := book.f.WriteToBuffer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.send("江城银行", "/answers?dry=1", "答复.xlsx", b.Bytes())
-	l.send("江城银行", "/answers", "答复.xlsx", b.Bytes())
-	hooks.FlushLog(l.app)
-	lines, err := l.app.FindRecordsByFilter("read_log", "", "@rowid", 0, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, r := range lines {
-		got = append(got, r.GetString("actor")+" "+r.GetString("action")+" "+r.GetString("target")+" "+r.GetString("via")+" "+r.GetString("at"))
-	}
-	if want := []string{"江城银行 export answers.xlsx app " + hooks.Stored(today), "江城银行 import 答复.xlsx app " + hooks.Stored(today)}; !slices.Equal(got, want) {
-		t.Errorf("%q, not %q", got, want)
-	}
 }
 
 // download is a bank's workbook in the hands of its clerk: rows by key, cells by heading.
@@ -578,6 +551,7 @@ func TestWhatAColleagueAnsweredMeanwhileIsNotOverwrittenByAnOldWorkbook(t *testi
 	book := l.download("江城银行")
 	r := l.fetch("referrals", l.referral["江城银行"].Id)
 	r.Set("answer", "unreachable")
+	r.Set("answered_at", hooks.Stored(today))
 	if err := l.app.Save(r); err != nil {
 		t.Fatal(err)
 	}

@@ -121,10 +121,6 @@ func (d *desks) take(e *core.RequestEvent, do func(r io.Reader, name string) (Re
 		e.App.Logger().Error("import failed", "path", e.Request.URL.Path, "error", err)
 		return e.JSON(http.StatusInternalServerError, hooks.Err("internal"))
 	}
-	if !report.DryRun {
-		// In the background: the import itself has been done and cannot be refused any more.
-		hooks.LogSoon(e.App, hooks.Entry{At: d.now(), Action: "import", Collection: "referrals", Target: header.Filename, Rows: report.New + report.Changed}.From(e, e.Auth))
-	}
 	return e.JSON(http.StatusOK, answer)
 }
 
@@ -168,7 +164,7 @@ func (d *desks) workbook(e *core.RequestEvent) error {
 		return err
 	}
 	// An export that cannot be logged does not happen.
-	line := hooks.Entry{At: d.now(), Action: "export", Collection: "referrals", Target: "银行答复表", Rows: len(rows) - 1}
+	line := hooks.Entry{At: d.now(), Action: "export", Collection: "demand_matches", Target: "银行答复表", Rows: len(rows) - 1}
 	if err := hooks.Log(e.App, line.From(e, e.Auth)); err != nil {
 		return err
 	}

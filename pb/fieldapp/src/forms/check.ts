@@ -1,4 +1,5 @@
 import type { FieldError, Fields } from '@/sync'
+import { factFault } from './facts'
 import type { Form, FormField } from './generated'
 
 const empty = (v: unknown) => v === undefined || v === null || v === '' || v === 0 || (Array.isArray(v) && v.length === 0)
@@ -48,6 +49,9 @@ export function check(form: Form, values: Fields, only: readonly string[], role:
       else if (f.max !== undefined && v > f.max) errors[f.name] = { code: 'too_big', message: `不能大于 ${f.max}` }
     } else if (f.max !== undefined && (typeof v === 'string' ? [...v].length : Array.isArray(v) ? v.length : 0) > f.max) {
       errors[f.name] = { code: 'too_long', message: Array.isArray(v) ? `最多选 ${f.max} 项` : `最多 ${f.max} 个字` }
+    } else {
+      const fault = factFault(form.collection, f.name, v)
+      if (fault) errors[f.name] = fault
     }
   }
   return errors

@@ -26,7 +26,7 @@ test('名称、拼音首字母、信用代码、电话都能查到主体，开�
 
 test('代码、电话相同，或同名且位置相近，提示可能重复', () => {
   expect(twinsOf({ uscc: ' 92500101ma0000349r' }, shops)).toMatchObject([{ enterprise: { id: '1' }, why: '统一社会信用代码相同' }])
-  expect(twinsOf({ phone: '19900146161' }, shops)).toMatchObject([{ enterprise: { id: '2' } }])
+  expect(twinsOf({ phone: '199 0014 6161' }, shops)).toMatchObject([{ enterprise: { id: '2' } }])
   expect(twinsOf({ name: '万州区高笋塘便利店', grid: 'g9', location: { lon: 108.4005, lat: 30.8 } }, shops)).toHaveLength(1)
   expect(twinsOf({ name: '万州区高笋塘便利店', grid: 'g1', location: { lon: 108.5, lat: 30.8 } }, shops)).toEqual([])
   expect(twinsOf({ name: '兴旺五金', grid: 'g1' }, shops)).toEqual([])

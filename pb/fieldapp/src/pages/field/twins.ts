@@ -1,3 +1,4 @@
+import { phone as readPhone } from '@/forms/facts'
 import type { RecordView } from '@/sync'
 import { isPoint, metres, type Point } from './geo'
 
@@ -15,7 +16,7 @@ export function nameKey(name: string): string {
  * One that was merged stands for the one it was merged into, where the phone holds that.
  */
 export function twinsOf(fresh: { name?: string; uscc?: string; phone?: string; grid?: string; location?: Point }, held: readonly RecordView[]): Twin[] {
-  const name = nameKey(fresh.name ?? ''), uscc = fresh.uscc?.trim().toUpperCase(), phone = fresh.phone?.trim()
+  const name = nameKey(fresh.name ?? ''), uscc = fresh.uscc?.trim().toUpperCase(), phone = readPhone(fresh.phone ?? '').value
   const twins: Twin[] = []
   const add = (found: RecordView, why: string) => {
     const enterprise = held.find(e => e.id === found.fields.merged_into) ?? found
