@@ -147,3 +147,26 @@ test('能打分的是期间开始时那个方案里、不由系统计算的项�
   expect(schemeChoices(all, '2026Q2').map(c => c.value)).toEqual(['old'])
   expect(schemeChoices(all, '去年')).toEqual([])
 })
+
+test('算作待办的，本人都有一步可做', () => {
+  const day = '2026-11-20 16:00:00.000Z'
+  const open: Record<string, object[]> = {
+    services: [{}], cultivations: [{ status: 'active', next_step_on: day }], policy_pushes: [{}], referral_batches: ['expected', 'uploaded', 'checked', 'returned', 'dispatched'].map(status => ({ status })),
+    referrals: [{ batch_status: 'dispatched' }, { batch_status: 'checked' }], feedback: [{ kind: 'difficulty' }, { kind: 'complaint', answered_at: day }, { kind: 'difficulty', answered_at: day, delivered_at: day, satisfaction: 'neutral' }, { anonymous: true, answered_at: day }],
+    risk_leads: [{}, { handed_at: day }], activities: [{ status: 'planned' }, { status: 'cancelled' }, { status: 'held' }], window_packs: [{}], rectifications: [{}, { done_on: day }, { done_on: day, recheck_result: 'passed' }],
+    reviews: [{ kind: 'score', status: 'draft' }, { kind: 'score', status: 'submitted' }, { kind: 'appeal', status: 'submitted' }, { kind: 'score', status: 'published' }], tasks: [{ status: 'running', due: day }],
+  }
+  let waiting = 0
+  for (const r of registers.filter(x => x.waits && open[x.collection])) {
+    for (const role of r.roles) {
+      for (const f of open[r.collection]!) {
+        if (!r.waits!(f, sight(role))) continue
+        waiting++
+        expect(stepsOf(r, f, sight(role)).length, `${r.collection} ${JSON.stringify(f)} (${role})`).toBeGreaterThan(0)
+      }
+    }
+  }
+  expect(waiting).toBeGreaterThan(20)
+  const inspects = (kind: string, role: Role) => registerOf('inspections')!.waits!({ status: 'planned', kind }, sight(role))
+  expect([inspects('self', 'harbour_staff'), inspects('patrol', 'official'), inspects('self', 'official'), inspects('patrol', 'liaison'), inspects('self', 'liaison')]).toEqual([true, true, false, false, false])
+})

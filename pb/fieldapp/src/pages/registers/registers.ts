@@ -117,7 +117,7 @@ const onThePlate = ['harbour_liaison', 'harbour_liaison_phone', 'harbour_liaison
 export const registers: readonly Register[] = [
   {
     collection: 'services', title: '综合服务', group: '金融服务', icon: '服', roles: harbour, names: ['enterprise', 'person', 'kind'], notes: ['kind', 'accepted_at'], sort: 'accepted_at',
-    state: stands('services', 'status', serviceState), due: { field: 'due', open: f => !f.completed_at }, waits: f => !f.completed_at, closed: f => !!f.completed_at,
+    state: stands('services', 'status', serviceState), due: { field: 'due', open: f => !f.completed_at }, waits: (f, s) => counter.includes(s.user.role) && !f.completed_at, closed: f => !!f.completed_at,
     tabs: [{ key: 'open', label: '办理中', holds: f => !f.completed_at }, { key: 'done', label: '已办结', holds: f => !!f.completed_at }],
     later: ['completed_at', 'result'], more: [['due', '应办结日期'], ['status', '状态']], photos: true,
     wrong: f => ({
@@ -184,7 +184,8 @@ export const registers: readonly Register[] = [
   {
     collection: 'feedback', title: '问题反馈', group: '问题反馈', icon: '问', roles: [...field, 'official'], names: ['text'], notes: ['number', 'kind', 'enterprise', 'reported_at'], sort: 'reported_at',
     state: stands('feedback', 'status', feedbackState), due: { field: 'due', open: f => !f.answered_at && !f.closed_at }, closed: f => !!f.closed_at,
-    waits: f => feedbackState(f) !== 'closed', edit: [],
+    // Whoever wrote it down brings the answer; the rest is done by those who answer for it.
+    waits: (f, s) => ([...counter, 'official'].includes(s.user.role) ? feedbackState(f) !== 'closed' : feedbackState(f) === 'answered' && !f.delivered_at && !f.anonymous), edit: [],
     tabs: [{ key: 'open', label: '办理中', holds: f => feedbackState(f) === 'open' }, { key: 'answered', label: '已答复', holds: f => feedbackState(f) === 'answered' }, { key: 'closed', label: '已办结', holds: f => feedbackState(f) === 'closed' }],
     wrong: f => ({
       anonymous: !!f.anonymous && (!!f.enterprise || !!f.contact?.trim()) && '匿名的不写市场主体和联系人',
@@ -255,7 +256,7 @@ export const registers: readonly Register[] = [
   {
     collection: 'window_packs', title: '窗口资料包', group: '结对与值守', icon: '包', roles: [...field, 'official'], names: ['unit'], notes: ['kind', 'place', 'quantity', 'stocked_at'], sort: 'stocked_at', photos: true,
     wrong: f => ({ grid: !f.grid && !f.harbour && '请选择所在网格' }),
-    tabs: [{ key: 'stocked', label: '已摆放', holds: f => !!f.stocked_at }, { key: 'empty', label: '未摆放', holds: f => !f.stocked_at }], waits: f => !f.stocked_at,
+    tabs: [{ key: 'stocked', label: '已摆放', holds: f => !!f.stocked_at }, { key: 'empty', label: '未摆放', holds: f => !f.stocked_at }], waits: (f, s) => field.includes(s.user.role) && !f.stocked_at,
     steps: [{ key: 'stock', label: '登记摆放', roles: field, when: () => true, only: ['stocked_at', 'quantity', 'note'], required: ['stocked_at', 'quantity'], now: ['stocked_at'], photos: true, primary: true, hint: '摆放后拍照。' }],
   },
   {
@@ -271,7 +272,7 @@ export const registers: readonly Register[] = [
     state: f => (f.status === 'done' ? { word: f.score === undefined ? '已完成' : `${f.score} 分`, tone: f.score < 80 ? 'late' : 'good' } : { word: '计划', tone: 'open' }),
     due: { field: 'due', open: is('status', 'planned') }, closed: is('status', 'done'),
     tabs: [{ key: 'planned', label: '计划', holds: is('status', 'planned') }, { key: 'done', label: '已完成', holds: is('status', 'done') }],
-    waits: (f, s) => f.status === 'planned' && (f.kind === 'self') === counter.includes(s.user.role),
+    waits: (f, s) => f.status === 'planned' && (f.kind === 'self' ? counter : inspectors).includes(s.user.role),
     preset: s => ({ status: 'done', at: s.now.toISOString().replace('T', ' '), kind: counter.includes(s.user.role) ? 'self' : 'patrol' }),
     wrong: f => ({ due: f.status === 'planned' && !f.due && '写明应完成日期' }),
     more: [['number', '编号'], ['twelve_ones', '十二个一合格项数'], ['score', '得分']], photos: true,
@@ -281,7 +282,7 @@ export const registers: readonly Register[] = [
     collection: 'rectifications', title: '整改', group: '督查考核', icon: '改', roles: [...harbour, ...inspectors], names: ['demand'], notes: ['harbour', 'item', 'inspection'], sort: '+due', photos: true,
     state: f => ({ word: rectifying[rectificationState(f)], tone: rectificationState(f) === 'passed' ? 'good' : 'open' }),
     due: { field: 'due', open: f => rectificationState(f) === 'open' }, closed: f => rectificationState(f) === 'passed',
-    waits: (f, s) => rectificationState(f) === (inspectors.includes(s.user.role) ? 'done' : 'open'),
+    waits: (f, s) => (inspectors.includes(s.user.role) ? rectificationState(f) === 'done' : counter.includes(s.user.role) && rectificationState(f) === 'open'),
     tabs: [{ key: 'open', label: '待整改', holds: f => rectificationState(f) === 'open' }, { key: 'done', label: '待复查', holds: f => rectificationState(f) === 'done' }, { key: 'passed', label: '已通过', holds: f => rectificationState(f) === 'passed' }],
     later: ['done_on', 'done_note', 'recheck_result', 'rechecked_on', 'recheck_note'],
     options: name => (name === 'recheck_result' ? ['passed', 'failed'] : undefined),
