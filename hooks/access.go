@@ -155,6 +155,8 @@ var Holdings = []Holding{
 		{Prefix: GridScope, Column: "scope_grid", Derived: photoOwner("scope_grid")},
 		{Prefix: HarbourScope, Column: "scope_harbour", Derived: photoOwner("scope_harbour")},
 		{Prefix: UserScope, Column: "scope_user", Derived: photoOwner("scope_user")},
+		{Prefix: UserScope, Column: "scope_owner", Derived: photoOwner("scope_owner")},
+		{Prefix: StreetScope, Column: "scope_street", Derived: photoOwner("scope_street")},
 		{Prefix: OfficialScope, Column: "scope_official", Derived: photoOwner("scope_official")},
 	}},
 	{Collection: "sync_rejections", Columns: []ScopeColumn{{Prefix: UserScope, Column: "scope_user", Derived: `NEW.user`}}, Sources: []string{"user"}},
@@ -233,10 +235,10 @@ func photoOwner(column string) string {
 // scopesOfOwner are the scope columns that a picture takes over from its record.
 var scopesOfOwner = map[string][]string{
 	"visits": {"scope_grid", "scope_harbour"}, "demands": {"scope_grid", "scope_harbour"}, "enterprises": {"scope_grid", "scope_harbour"},
-	"pairings": {"scope_harbour", "scope_official"}, "window_packs": {"scope_grid", "scope_harbour", "scope_official"},
-	"duty_rosters": {"scope_harbour", "scope_official"}, "services": {"scope_harbour"}, "activities": {"scope_harbour", "scope_official"},
-	"feedback": {"scope_harbour", "scope_user", "scope_official"}, "risk_leads": {"scope_user", "scope_official"},
-	"inspections": {"scope_harbour", "scope_official"}, "rectifications": {"scope_harbour", "scope_official"},
+	"pairings": {"scope_harbour", "scope_street", "scope_official"}, "window_packs": {"scope_grid", "scope_harbour", "scope_official"},
+	"duty_rosters": {"scope_harbour", "scope_official"}, "services": {"scope_harbour"}, "activities": {"scope_harbour", "scope_street", "scope_official"},
+	"feedback": {"scope_harbour", "scope_user", "scope_owner", "scope_official"}, "risk_leads": {"scope_user", "scope_official"},
+	"inspections": {"scope_harbour", "scope_street", "scope_official"}, "rectifications": {"scope_harbour", "scope_street", "scope_official"},
 }
 
 func init() {

@@ -59,7 +59,7 @@ func BindDemand(app core.App, now Clock) {
 		}
 		if changed(e.Record, "renewed_loan") {
 			loan, err := e.App.FindRecordById("loans", e.Record.GetString("renewed_loan"))
-			if err == nil && loan.GetString("enterprise") != e.Record.GetString("enterprise") {
+			if err == nil && loan.GetString("enterprise") != "" && loan.GetString("enterprise") != e.Record.GetString("enterprise") {
 				return Violation("renewed_loan", "loan_of_other_enterprise")
 			}
 		}

@@ -162,26 +162,29 @@ func openPolicyDistrict(t *testing.T) *policyDistrict {
 	d.put("duty_rosters", "a half-day on duty at harbour one", m{"harbour": h1, "user": c1, "day": day, "half": "am"}, who(harbour1, official))
 	d.put("services", "a counter service of harbour one", m{"kind": "credit_report_query", "harbour": h1, "person": "张三", "staff": c1, "accepted_at": day, "special_group": "veteran"}, harbour1)
 	d.put("activities", "an activity of harbour one", m{"title": "融资对接会", "kind": "matchmaking", "status": "planned", "due": day, "harbour": h1}, who(walkers, official, street1))
-	inspection := d.put("inspections", "an inspection of harbour one", m{"harbour": h1, "kind": "patrol", "status": "planned"}, who(harbour1, official, street1))
-	d.put("photos", "a photo of an inspection of harbour one", m{"collection": "inspections", "record": inspection, "file": shot}, who(harbour1, official))
+	inspection := d.put("inspections", "an inspection of harbour one", m{"harbour": h1, "kind": "patrol", "status": "planned", "due": day}, who(harbour1, official, street1))
+	d.put("photos", "a photo of an inspection of harbour one", m{"collection": "inspections", "record": inspection, "file": shot}, who(harbour1, official, street1))
 	d.put("rectifications", "what an inspection of harbour one demands", m{"harbour": h1, "inspection": inspection, "demand": "补放宣传册", "due": day}, who(harbour1, official, street1))
 	d.put("publicity", "an article about harbour one", m{"title": "典型案例", "kind": "case", "harbour": h1}, who(walkers, official))
-	d.put("reviews", "the draft of a score for harbour one", m{"harbour": h1, "period": "2026Q4", "kind": "score", "status": "draft"}, who(official, street1))
-	d.put("reviews", "a published score of harbour one", m{"harbour": h1, "period": "2026Q3", "kind": "score", "status": "published"}, who(harbour1, official, street1))
-	d.put("reviews", "an appeal of harbour one", m{"harbour": h1, "period": "2026Q3", "kind": "appeal", "status": "draft"}, who(harbour1, official, street1))
+	d.put("reviews", "an incentive for harbour one, in draft", m{"harbour": h1, "period": "2026Q4", "kind": "incentive", "status": "draft", "remark": "政策倾斜"}, who(official, street1))
+	d.put("reviews", "a published incentive for harbour one", m{"harbour": h1, "period": "2026Q3", "kind": "incentive", "status": "published", "remark": "政策倾斜"}, who(harbour1, official, street1))
+	// How an appeal comes about is another matter: here it only has to be one.
+	appeal := d.put("reviews", "an appeal of harbour one", m{"harbour": h1, "period": "2026Q3", "kind": "incentive", "status": "draft", "remark": "申诉"}, who(harbour1, official, street1))
+	_, err = d.app.DB().NewQuery(`UPDATE reviews SET kind = 'appeal' WHERE id = '` + appeal + `'`).Execute()
+	d.ok(err)
 
 	// A complaint is not shown to the person complained about, nor to the harbour he stands in.
 	report := func(what, kind, reporter, owner, against string, seenBy []string) string {
-		return d.put("feedback", what, m{"channel": "visit", "kind": kind, "text": "反映的内容", "harbour": h1, "reporter": reporter, "owner": owner, "against": against, "reported_at": day}, seenBy)
+		return d.put("feedback", what, m{"channel": "visit", "kind": kind, "text": "反映的内容", "anonymous": true, "harbour": h1, "reporter": reporter, "owner": owner, "against": against, "reported_at": day}, seenBy)
 	}
 	report("a difficulty told to grid one's worker", "difficulty", w1, "", "", who(walkers, official))
 	complaint := report("a complaint about harbour one's counter, handled by its head", "complaint", w1, hd1, c1, who(worker1, head1, official))
-	report("a complaint about harbour one's head, given to himself to handle", "complaint", w1, hd1, hd1, who(worker1, official))
+	report("a complaint about harbour one's head, whom nobody handles yet", "complaint", w1, "", hd1, who(worker1, official))
 	report("a complaint about somebody unnamed at harbour one", "complaint", c2, "", "", who(counter2, official))
 	report("a difficulty that names somebody of harbour one", "difficulty", w1, "", c1, who(worker1, official))
 	report("a complaint about an official", "complaint", c2, "", of, who(counter2))
 	report("a complaint that its subject wrote down himself", "consumer_rights", c1, "", c1, who(official))
-	d.put("photos", "a photo of that complaint about harbour one's counter", m{"collection": "feedback", "record": complaint, "file": shot}, who(worker1, official))
+	d.put("photos", "a photo of that complaint about harbour one's counter", m{"collection": "feedback", "record": complaint, "file": shot}, who(worker1, head1, official))
 
 	// A lead on illegal finance is sealed.
 	lead := d.put("risk_leads", "a lead that grid one's worker reported", m{"kind": "usury", "text": "线索内容", "grid": g1, "discovered_at": day, "reporter": w1}, who(worker1, official))
@@ -209,7 +212,7 @@ func openPolicyDistrict(t *testing.T) *policyDistrict {
 	d.put("relending_bases", "a relending base", m{"bank": bankA, "name": "再贷款示范基地"}, everyone)
 	d.put("inspection_items", "an item of the standard", m{"code": "extra", "name": "检查项目", "category": "space"}, everyone)
 	d.put("indicator_targets", "a target", m{"indicator": "COV-01", "period": "2026"}, who(official, street1, street2))
-	d.put("assessment_schemes", "a scheme of assessment", m{"name": "考核方案", "applies_to": "harbour", "from": day}, who(official, street1, street2))
+	d.things = append(d.things, thing{"assessment_schemes", d.find("assessment_schemes", "applies_to", "harbour").Id, "the scheme of assessment", who(official, street1, street2)})
 
 	// What a push could not take is its sender's.
 	device := d.put("devices", "the phone of grid one's worker", m{"id": strings.Repeat("0", 12) + "7" + strings.Repeat("0", 3) + "8" + strings.Repeat("0", 15), "user": w1, "name": "手机", "state": "active"}, who(worker1))

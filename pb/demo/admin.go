@@ -193,7 +193,7 @@ func (s *story) confirmFinds(tx core.App, _ string) error {
 			continue
 		}
 		if twin {
-			if err := mergeTwin(tx, e); err != nil {
+			if err := s.judgeTwin(tx, e); err != nil {
 				return err
 			}
 		} else {
@@ -205,4 +205,20 @@ func (s *story) confirmFinds(tx core.App, _ string) error {
 		s.tally.Confirmed++
 	}
 	return nil
+}
+
+// judgeTwin merges a find with the enterprise that it seems to be; one in five is another shop after all, and counts.
+func (s *story) judgeTwin(tx core.App, find *core.Record) error {
+	merges, err := tx.FindCollectionByNameOrId("enterprise_merges")
+	if err != nil {
+		return err
+	}
+	r := stream(s.d.opts.Seed, "twin", find.Id)
+	decision := core.NewRecord(merges)
+	decision.Id = recordID(r)
+	decision.Load(map[string]any{"kept": find.GetString("suspected_duplicate_of"), "merged": find.Id, "status": "merged"})
+	if chance(r, 0.2) {
+		decision.Set("status", "different")
+	}
+	return tx.Save(decision)
 }

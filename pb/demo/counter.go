@@ -13,7 +13,7 @@ import (
 func (k *desk) aroundTheCounter(s *story) {
 	h := s.d.harbours[k.index]
 	day := s.day(k.now)
-	k.checkIn(s, h, "am")
+	k.checkIn(s, "am")
 	k.serve(s, h, day)
 	k.bringPolicies(s, day)
 	k.takeUp(s, h, day)
@@ -34,12 +34,11 @@ func (k *desk) aroundTheCounter(s *story) {
 		k.create("publicity", map[string]any{"title": "港湾帮扶个体工商户首贷典型案例", "kind": "case", "harbour": h.id, "published_on": k.today(),
 			"text": "当值人员上门辅导账务，三周后首笔贷款到账。（演示数据）"})
 	}
-	k.checkIn(s, h, "pm")
 }
 
-// checkIn notes that the counter is manned. In the afternoon the device has been read out already: the note goes out next day.
-func (k *desk) checkIn(s *story, h harbour, half string) {
-	today := startOfDay(k.now)
+// checkIn notes that the counter is manned.
+func (k *desk) checkIn(s *story, half string) {
+	h, today := s.d.harbours[k.index], startOfDay(k.now)
 	for id, slot := range k.phone.Records("duty_rosters") {
 		if text(slot, "user") != k.person.id || text(slot, "half") != half || !when(slot, "day").Equal(today) || text(slot, "checked_in_at") != "" {
 			continue
@@ -51,9 +50,6 @@ func (k *desk) checkIn(s *story, h harbour, half string) {
 		r := stream(s.d.opts.Seed, "check in", id)
 		if chance(r, forgets) || !k.once("check in", id) {
 			continue
-		}
-		if half == "pm" {
-			k.now = today.Add(14*time.Hour + time.Duration(r.IntN(30*60))*time.Second)
 		}
 		k.update("duty_rosters", id, map[string]any{"checked_in_at": k.stamp(), "location": geo(h.at.scattered(r, 15))})
 	}
@@ -270,7 +266,7 @@ func (k *desk) stockWindows(s *story, h harbour) {
 func (k *desk) mendFindings(s *story) {
 	for _, m := range sorted(k.phone.Records("rectifications")) {
 		id, result := text(m, "id"), text(m, "recheck_result")
-		r := stream(s.d.opts.Seed, "mend", id, result)
+		r := stream(s.d.opts.Seed, "mend", cause(m), result)
 		wait := between(r, 2, 9)
 		if s.d.lags(k.index) {
 			wait = between(r, 8, 30)
@@ -323,14 +319,14 @@ func (k *desk) answerLists(s *story) {
 	}
 }
 
-// authorise enters the line under which a contract was drawn (附件三 授权、授信清单).
+// authorise enters the line under which contracts will be drawn (附件三 授权、授信清单); not every desk keeps the list.
 func (k *desk) authorise(s *story, demand, match map[string]any, amount int) {
 	r := stream(s.d.opts.Seed, "line", text(match, "id"))
-	if text(demand, "enterprise") == "" || !chance(r, 0.6) {
+	if text(demand, "enterprise") == "" || !chance(r, 0.8) {
 		return
 	}
 	data := map[string]any{"enterprise": text(demand, "enterprise"), "bank": text(match, "bank"), "authorised_on": hooks.Stored(startOfDay(when(match, "matched_at"))),
-		"amount": amount * between(r, 10, 15) / 10, "used": amount, "valid_until": hooks.Stored(startOfDay(k.now).AddDate(1, 0, 0)), "first_loan": text(demand, "kind") == "first_loan"}
+		"amount": amount * between(r, 10, 15) / 10, "valid_until": hooks.Stored(startOfDay(k.now).AddDate(1, 0, 0)), "first_loan": text(demand, "kind") == "first_loan"}
 	for _, p := range s.d.products {
 		if p.bank == k.index && chance(r, 0.4) {
 			data["product"] = p.id
@@ -338,6 +334,16 @@ func (k *desk) authorise(s *story, demand, match map[string]any, amount int) {
 		}
 	}
 	k.create("credit_lines", data)
+}
+
+// drawOn notes of a new contract how much of the enterprise's line it takes.
+func (k *desk) drawOn(demand map[string]any, amount int) {
+	for _, l := range sorted(k.phone.Records("credit_lines")) {
+		if used := whole(l, "used") + amount; text(l, "enterprise") == text(demand, "enterprise") && used <= whole(l, "amount") {
+			k.update("credit_lines", text(l, "id"), map[string]any{"used": used})
+			return
+		}
+	}
 }
 
 // ---- at the door ----

@@ -116,7 +116,13 @@ func (k *desk) step(demand, match, to string, more map[string]any) {
 	k.tally.Events++
 }
 
-func (k *desk) daysSince(t time.Time) int { return int(k.now.Sub(t).Hours() / 24) }
+// daysSince counts whole days; what has not been sent yet has no time of capture, and is of today.
+func (k *desk) daysSince(t time.Time) int {
+	if t.IsZero() {
+		return 0
+	}
+	return int(k.now.Sub(t).Hours() / 24)
+}
 
 // once tells whether this state of this thing has not been acted on yet: a step that was refused is not tried every day.
 func (k *desk) once(parts ...any) bool {
@@ -212,7 +218,7 @@ func (k *desk) counterDay(s *story) {
 				k.step(id, "", "closed", map[string]any{"reason": pick(r, []string{"bad_credit", "industry_restricted", "no_longer_needed"})})
 			}
 		case "cultivating":
-			if k.daysSince(when(d, "cultivating_at")) < between(r, 12, 40) || !acted() {
+			if k.daysSince(when(d, "cultivating_at")) < s.days(between(r, 12, 40)) || !acted() {
 				continue
 			}
 			if x := r.Float64(); x < 0.5 {
@@ -362,7 +368,7 @@ func (k *desk) lend(s *story, demand, match map[string]any) {
 	}
 	k.phone.Create("loans", loan)
 	k.tally.Loans++
-	k.authorise(s, demand, match, amount)
+	k.drawOn(demand, amount)
 }
 
 // confirmLoans has the contracts checked that were entered only: a few days later, some desks never.
@@ -411,7 +417,7 @@ func (k *desk) bankDay(s *story) {
 			}
 		case result == "pending":
 			r := stream(s.d.opts.Seed, "decide", id)
-			if k.daysSince(when(m, "applied_at")) < 2+min(24, int(r.ExpFloat64()*6)) || !k.once("decide", id) {
+			if k.daysSince(when(m, "applied_at")) < s.days(2+min(24, int(r.ExpFloat64()*6))) || !k.once("decide", id) {
 				continue
 			}
 			if chance(r, 0.77) {
@@ -420,12 +426,13 @@ func (k *desk) bankDay(s *story) {
 					amount = max(10_000, amount*between(r, 5, 9)/10/1000*1000)
 				}
 				k.step(text(m, "demand"), id, "approved", map[string]any{"amount": amount})
+				k.authorise(s, d, m, amount)
 			} else {
 				k.step(text(m, "demand"), id, "rejected", map[string]any{"reason": pick(r, refusals)})
 			}
 		case result == "approved":
 			r := stream(s.d.opts.Seed, "pay", id)
-			if k.daysSince(when(m, "decided_at")) < between(r, 1, 8) || !k.once("pay", id) {
+			if k.daysSince(when(m, "decided_at")) < s.days(between(r, 1, 8)) || !k.once("pay", id) {
 				continue
 			}
 			if chance(r, 0.93) {
@@ -462,7 +469,7 @@ func (k *desk) contact(s *story, m map[string]any) {
 func (k *desk) decideToApply(s *story, m map[string]any) {
 	id, demand := text(m, "id"), text(m, "demand")
 	r := stream(s.d.opts.Seed, "apply", id, k.tries["slip "+id])
-	if k.daysSince(when(m, "first_contact_at")) < between(r, 1, 7) || !k.once("apply", id) {
+	if k.daysSince(when(m, "first_contact_at")) < s.days(between(r, 1, 7)) || !k.once("apply", id) {
 		return
 	}
 	switch x := r.Float64(); {

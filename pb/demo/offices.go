@@ -151,6 +151,11 @@ func (s *story) officesOpen(ctx context.Context, day int, date time.Time) error 
 			err = errors.Join(err, turn(k, func(s *story) { k.streetDay(s, day) }))
 		}
 	}
+	// The counters have sent for the day: who stands there in the afternoon is told next morning.
+	for _, k := range s.harbours {
+		k.now = date.Add(14*time.Hour + time.Duration(stream(s.d.opts.Seed, "pm", k.index, day).IntN(30*60))*time.Second)
+		k.checkIn(s, "pm")
+	}
 	return err
 }
 
@@ -444,7 +449,7 @@ func (k *desk) keepTasks(s *story, day int) {
 		if text(t, "status") == "done" || chance(r, 0.3) {
 			continue
 		}
-		progress := min(100, whole(t, "progress")+between(r, 4, 22))
+		progress := min(100, whole(t, "progress")+between(r, 8, 30))
 		to := map[string]any{"progress": progress, "status": "running"}
 		if progress == 100 {
 			to["status"], to["done_on"], to["note"] = "done", k.today(), "已完成阶段目标"
@@ -486,7 +491,7 @@ func (k *desk) directFinancing(s *story, day int) {
 	}
 	for _, c := range sorted(k.phone.Records("equity_cases")) {
 		r := stream(s.d.opts.Seed, "equity step", text(c, "id"), text(c, "stage"))
-		if k.daysSince(when(c, "stage_on")) < s.days(between(r, 30, 90)) || !k.once("equity", text(c, "id"), text(c, "stage")) {
+		if k.daysSince(when(c, "stage_on")) < s.days(between(r, 45, 120)) || !k.once("equity", text(c, "id"), text(c, "stage")) {
 			continue
 		}
 		for i, stage := range stages[:3] {
@@ -630,11 +635,16 @@ func (k *desk) inspect(s *story, harbour, round int, kind string) (items []map[s
 	return items, failed
 }
 
+// cause names what is to be mended by what demands it: its own id is the server's, and another each time.
+func cause(m map[string]any) string {
+	return text(m, "inspection") + text(m, "item") + text(m, "feedback")
+}
+
 func (k *desk) recheck(s *story) {
 	for _, m := range sorted(k.phone.Records("rectifications")) {
 		id := text(m, "id")
-		r := stream(s.d.opts.Seed, "recheck", id, text(m, "done_on"))
-		if int(id[len(id)-1])%2 != k.index || text(m, "done_on") == "" || text(m, "recheck_result") != "pending" || k.daysSince(when(m, "done_on")) < s.days(between(r, 2, 6)) ||
+		r := stream(s.d.opts.Seed, "recheck", cause(m), text(m, "done_on"))
+		if chance(stream(s.d.opts.Seed, "rechecks", cause(m)), 0.5) != (k.index == 0) || text(m, "done_on") == "" || text(m, "recheck_result") != "pending" || k.daysSince(when(m, "done_on")) < s.days(between(r, 2, 6)) ||
 			!k.once("recheck", id, text(m, "done_on")) {
 			continue
 		}
@@ -698,7 +708,16 @@ func (k *desk) hearReports(s *story, day int, date time.Time) {
 			k.daysSince(when(v, "captured_at")) >= s.days(12) && k.once("publish", id):
 			k.update("reviews", id, map[string]any{"status": "published"})
 		case text(v, "kind") == "appeal" && text(v, "appeal_result") == "pending" && k.index == 0 && k.daysSince(when(v, "captured_at")) >= s.days(5) && k.once("appeal", id):
-			k.update("reviews", id, map[string]any{"appeal_result": "upheld", "appeal_answer": "经复核，补报材料不在考核期内，维持原分"})
+			if !chance(stream(s.d.opts.Seed, "appeal", id), 0.4) {
+				k.update("reviews", id, map[string]any{"appeal_result": "upheld", "appeal_answer": "经复核，补报材料不在考核期内，维持原分"})
+				continue
+			}
+			k.update("reviews", id, map[string]any{"appeal_result": "changed", "appeal_answer": "补报材料属实，酌情改分"})
+			for _, score := range reviews {
+				if full, _ := score["full"].(float64); key(score) == key(v) && text(score, "kind") == "score" && text(score, "scorer") == k.person.id {
+					k.update("reviews", text(score, "id"), map[string]any{"score": float64(int(full*8)) / 10, "remark": "申诉成立，改分"})
+				}
+			}
 		}
 	}
 }

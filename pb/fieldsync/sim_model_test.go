@@ -609,7 +609,8 @@ func (m *simModel) judgeUpdate(v *simVerdict, d *simDelivery, form *hooks.Form, 
 	if !m.mayWrite(d, d.m.Collection, d.m.Record, present, captured, now) {
 		v.reasons = append(v.reasons, "out_of_scope")
 	}
-	v.free = slices.Contains([]string{"demand_matches", "demand_events", "loans"}, d.m.Collection)
+	v.free = slices.Contains([]string{"demand_matches", "demand_events", "loans"}, d.m.Collection) ||
+		d.m.Collection == "demands" && d.m.Changes["renewed_loan"].To != nil // whose loan that is, the domain judges
 	for _, name := range sortedKeys(values) {
 		c := d.m.Changes[name]
 		from, to, server := blank(c.From), blank(c.To), present[name]
