@@ -51,7 +51,7 @@ export class Office {
     await user('网格员小卢', { email: 'worker@example.com', role: 'grid_worker', street: street.id })
     await user('当值老范', { email: 'counter@example.com', role: 'harbour_staff', harbour: harbour.id })
     await user('信贷员姜山', { email: 'desk@example.com', role: 'bank', bank: bank.id })
-    await user('金融办李科', { email: 'official@example.com', role: 'official' })
+    await user('金融办李科', { email: 'official@example.com', role: 'official', may_export: true })
     await o.create('assignments', { user: o.ids['网格员小卢'], grid: grid.id, from: stored(new Date(Date.now() - 864e5)) })
     const shops = ['重庆小面馆', '三峡五金店', '平湖理发店', '天城水果店']
     for (const [i, name] of shops.entries()) {

@@ -61,7 +61,8 @@ export function actionsOf(user: User, c: Expected, offered?: string): Action[] {
     if (matchable.includes(c.stage)) out.push({ kind: 'offer', label: '对接银行', primary: c.stage === 'accepted' || c.stage === 'rejected' })
     if (may('cultivating')) out.push({ kind: 'cultivate', label: '转融资培育' })
     if (open && c.stage !== 'captured' && c.fields.first_responder !== user.id) out.push({ kind: 'take_over', label: '由我接手' })
-    if (open && c.stage !== 'captured' && c.fields.first_responder === user.id) out.push({ kind: 'hand_over', label: '交接给同事' })
+    // A head passes on what somebody who fell ill or left answers for.
+    if (open && c.stage !== 'captured' && c.fields.first_responder && (c.fields.first_responder === user.id || user.role === 'harbour_head')) out.push({ kind: 'hand_over', label: '交接给同事' })
     if (may('closed')) out.push({ kind: 'close', label: '未成办结' })
     if (may('void')) out.push({ kind: 'void', label: '作废' })
   }

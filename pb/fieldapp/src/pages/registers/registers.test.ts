@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { User } from '@/sync/contract'
 import { forms, type Form } from '../../forms/generated'
-import { fieldsFor, formOf, fresh, itemProblems, itemsAt, mayAdd, momentFor, registerOf, registers, registersFor, scoreOf, stepsOf, type Role } from './registers'
+import { fieldsFor, formOf, fresh, itemProblems, itemsAt, mayAdd, momentFor, registerOf, registers, registersFor, scoreOf, stepsOf, wrongs, type Role } from './registers'
+import { schemeChoices } from './scheme'
 
 const now = new Date('2026-11-23T02:00:00Z') // 10:00 in Shanghai
 const person = (role: Role) => ({ id: 'u1', name: '甲', role, harbour: 'h1', bank: 'b1', agency: 'd1', street: 's1', scope_grids: [], must_change_password: false }) as User
@@ -97,10 +99,17 @@ test('反馈先答复、再送达、后办结；匿名的不用送达；核查�
   expect(keys({ kind: 'complaint' }, 'harbour_head')).not.toContain('finding')
 })
 
+test('名单的每一步都是服务器收的一步', () => {
+  const source = readFileSync(new URL('../../../../../hooks/referral.go', import.meta.url), 'utf8')
+  const taken = Object.fromEntries([...source.match(/batchSteps = map.*?\n}/s)![0].matchAll(/"(\w+)":\s+\{(.*?)\}/g)].map(([, from, to]) => [from, [...to!.matchAll(/"(\w+)"/g)].map(m => m[1])]))
+  const offered = Object.fromEntries(Object.keys(taken).map(status => [status, stepsOf(registerOf('referral_batches')!, { status }, sight('official')).map(s => s.set?.status)]))
+  expect(offered).toEqual(taken)
+})
+
 test('名单由部门送交、人民银行核对和分发，分发后由银行答复', () => {
   const batch = (status: string, role: Role) => stepsOf(registerOf('referral_batches')!, { status }, sight(role)).map(s => s.key)
   expect([batch('expected', 'department'), batch('uploaded', 'department'), batch('uploaded', 'official'), batch('checked', 'official'), batch('dispatched', 'official')])
-    .toEqual([['deliver'], [], ['check', 'return'], ['return', 'dispatch'], []])
+    .toEqual([['deliver'], [], ['check', 'return'], ['dispatch'], []])
   const row = (batch_status: string, role: Role) => stepsOf(registerOf('referrals')!, { batch_status }, sight(role)).map(s => s.key)
   expect([row('checked', 'bank'), row('dispatched', 'bank'), row('dispatched', 'department')]).toEqual([[], ['contact', 'answer'], []])
 })
@@ -118,4 +127,46 @@ test('检查按当时在用的项目，改版前后各用各的', () => {
   const all = [item('old', 1, { until: '2026-10-31 16:00:00.000Z' }), item('new', 2, { from: '2026-10-31 16:00:00.000Z' })]
   expect(itemsAt(all, new Date('2026-10-31T15:59:59Z')).map(i => i.code)).toEqual(['old'])
   expect(itemsAt(all, new Date('2026-10-31T16:00:00Z')).map(i => i.code)).toEqual(['new'])
+})
+
+test('服务器会退回的，保存前就说：没有办事人、匿名又留名、到场少于签到', () => {
+  const said = (collection: string, f: object) => Object.keys(wrongs(registerOf(collection)!, f))
+  expect([said('services', { kind: 'consultation' }), said('services', { kind: 'consultation', person: '王大姐' }), said('services', { kind: 'special_group', enterprise: 'e' })]).toEqual([['person'], [], ['special_group']])
+  expect([said('feedback', { anonymous: true, contact: '138' }), said('feedback', { anonymous: false }), said('feedback', { anonymous: true })]).toEqual([['anonymous'], ['contact'], []])
+  expect(said('activities', { status: 'held', kind: 'salon', headcount: 1, attendees: ['a', 'b'] })).toEqual(['headcount', 'topics'])
+  expect(said('cultivations', { status: 'graduated' })).toEqual(['demand_to'])
+  expect(said('pairings', { plates: 2, harbour_liaison: '甲' })).toEqual(['plates'])
+  expect(said('reviews', { kind: 'score', period: '2026Q5', item: 'x', full: 5, score: 6 })).toEqual(['period', 'score'])
+})
+
+test('能打分的是期间开始时那个方案里、不由系统计算的项目', () => {
+  const scheme = (from: string, until: string, items: object[]) => ({ applies_to: 'harbour', from, until, items })
+  const all = [scheme('2021-10-28 16:00:00.000Z', '2026-06-30 16:00:00.000Z', [{ code: 'old', name: '旧', weight: 5, by: 'R' }]),
+    scheme('2026-06-30 16:00:00.000Z', '', [{ code: 'cases', name: '典型案例', axis: '服务企业', weight: 7, by: 'R' }, { code: 'visit_coverage', name: '走访覆盖率', weight: 8, by: 'S' }])]
+  expect(schemeChoices(all, '2026Q3')).toEqual([{ value: 'cases', label: '典型案例', hint: '服务企业 · 满分 7' }])
+  expect(schemeChoices(all, '2026Q2').map(c => c.value)).toEqual(['old'])
+  expect(schemeChoices(all, '去年')).toEqual([])
+})
+
+test('算作待办的，本人都有一步可做', () => {
+  const day = '2026-11-20 16:00:00.000Z'
+  const open: Record<string, object[]> = {
+    services: [{}], cultivations: [{ status: 'active', next_step_on: day }], policy_pushes: [{}], referral_batches: ['expected', 'uploaded', 'checked', 'returned', 'dispatched'].map(status => ({ status })),
+    referrals: [{ batch_status: 'dispatched' }, { batch_status: 'checked' }], feedback: [{ kind: 'difficulty' }, { kind: 'complaint', answered_at: day }, { kind: 'difficulty', answered_at: day, delivered_at: day, satisfaction: 'neutral' }, { anonymous: true, answered_at: day }],
+    risk_leads: [{}, { handed_at: day }], activities: [{ status: 'planned' }, { status: 'cancelled' }, { status: 'held' }], window_packs: [{}], rectifications: [{}, { done_on: day }, { done_on: day, recheck_result: 'passed' }],
+    reviews: [{ kind: 'score', status: 'draft' }, { kind: 'score', status: 'submitted' }, { kind: 'appeal', status: 'submitted' }, { kind: 'score', status: 'published' }], tasks: [{ status: 'running', due: day }],
+  }
+  let waiting = 0
+  for (const r of registers.filter(x => x.waits && open[x.collection])) {
+    for (const role of r.roles) {
+      for (const f of open[r.collection]!) {
+        if (!r.waits!(f, sight(role))) continue
+        waiting++
+        expect(stepsOf(r, f, sight(role)).length, `${r.collection} ${JSON.stringify(f)} (${role})`).toBeGreaterThan(0)
+      }
+    }
+  }
+  expect(waiting).toBeGreaterThan(20)
+  const inspects = (kind: string, role: Role) => registerOf('inspections')!.waits!({ status: 'planned', kind }, sight(role))
+  expect([inspects('self', 'harbour_staff'), inspects('patrol', 'official'), inspects('self', 'official'), inspects('patrol', 'liaison'), inspects('self', 'liaison')]).toEqual([true, true, false, false, false])
 })

@@ -65,6 +65,8 @@ export interface Register {
   /** Filled fields that are asked all the same. */
   asked?: readonly string[]
   required?: readonly string[]
+  /** What the server would refuse beyond what the form itself knows: a sentence by field. Also asked before a step is saved. */
+  wrong?: (f: Fields) => Record<string, string | false | undefined>
   /** The choices of a select field for a role. */
   options?: (field: string, role: Role) => readonly string[] | undefined
   /** Fields of the server's own that the page shows, with their words. */
@@ -110,23 +112,31 @@ const answered = (f: Fields) => !!f.answer && f.answer !== 'none'
 const dispatched = (f: Fields) => f.batch_status === 'dispatched'
 const rectifying = { open: '待整改', done: '待复查', passed: '已通过' }
 
+const onThePlate = ['harbour_liaison', 'harbour_liaison_phone', 'harbour_liaison_unit', 'harbour_liaison_address', 'area_liaison', 'area_liaison_phone', 'area_liaison_unit', 'area_liaison_address']
+
 export const registers: readonly Register[] = [
   {
     collection: 'services', title: '综合服务', group: '金融服务', icon: '服', roles: harbour, names: ['enterprise', 'person', 'kind'], notes: ['kind', 'accepted_at'], sort: 'accepted_at',
-    state: stands('services', 'status', serviceState), due: { field: 'due', open: f => !f.completed_at }, waits: f => !f.completed_at, closed: f => !!f.completed_at,
+    state: stands('services', 'status', serviceState), due: { field: 'due', open: f => !f.completed_at }, waits: (f, s) => counter.includes(s.user.role) && !f.completed_at, closed: f => !!f.completed_at,
     tabs: [{ key: 'open', label: '办理中', holds: f => !f.completed_at }, { key: 'done', label: '已办结', holds: f => !!f.completed_at }],
     later: ['completed_at', 'result'], more: [['due', '应办结日期'], ['status', '状态']], photos: true,
-    steps: [{ key: 'complete', label: '办结', roles: counter, when: f => !f.completed_at, only: ['completed_at', 'result'], required: ['completed_at', 'result'], now: ['completed_at'], primary: true }],
+    wrong: f => ({
+      person: !f.enterprise && !f.person?.trim() && '选择市场主体，或填写办事人',
+      special_group: f.kind === 'special_group' && !f.special_group && '请选择属于哪类特殊群体',
+      demand: f.kind === 'demand_matching' && !!f.completed_at && !f.demand && '融资需求对接办结时，要写明登记的需求',
+    }),
+    steps: [{ key: 'complete', label: '办结', roles: counter, when: f => !f.completed_at, only: ['completed_at', 'result', 'demand'], required: ['completed_at', 'result'], now: ['completed_at'], primary: true }],
   },
   {
     collection: 'cultivations', title: '融资培育台账', group: '金融服务', icon: '育', roles: field, names: ['enterprise'], notes: ['missing', 'next_step_on'], sort: 'started_on',
     state: stands('cultivations', 'status'), due: { field: 'next_step_on', open: is('status', 'active') }, closed: not(is('status', 'active')),
     waits: (f, s) => f.status === 'active' && !!f.next_step_on && dayOf(f.next_step_on) <= s.today,
     tabs: [{ key: 'active', label: '培育中', holds: is('status', 'active') }, { key: 'graduated', label: '已转化', holds: is('status', 'graduated') }, { key: 'dropped', label: '已终止', holds: is('status', 'dropped') }],
+    wrong: f => ({ demand_to: f.status === 'graduated' && !f.demand_to && !f.demand_from && '先登记融资需求，再选转化为哪条需求' }),
     preset: () => ({ status: 'active' }), later: ['status', 'ended_on', 'drop_reason', 'demand_to'],
     steps: [
       { key: 'tutor', label: '记辅导', roles: field, when: is('status', 'active'), only: ['steps', 'next_step_on'], required: ['steps'], hint: '在原有记录后面接着写，写明日期。' },
-      { key: 'graduate', label: '转化', roles: field, when: is('status', 'active'), only: ['ended_on', 'demand_to'], required: ['ended_on'], set: { status: 'graduated' }, now: ['ended_on'], primary: true, hint: '已具备融资条件，转化为融资需求。' },
+      { key: 'graduate', label: '转化', roles: field, when: is('status', 'active'), only: ['ended_on', 'demand_to'], required: ['ended_on'], set: { status: 'graduated' }, now: ['ended_on'], primary: true, hint: '已具备融资条件，转化为融资需求；没有登记的先到主体卡片登记。' },
       { key: 'drop', label: '终止', roles: field, when: is('status', 'active'), only: ['ended_on', 'drop_reason'], required: ['ended_on', 'drop_reason'], set: { status: 'dropped' }, now: ['ended_on'], danger: true },
     ],
   },
@@ -138,7 +148,7 @@ export const registers: readonly Register[] = [
     steps: [{ key: 'receipt', label: '登记回执', roles: field, when: f => f.receipt !== 'applied', only: ['receipt', 'receipt_at', 'note'], required: ['receipt', 'receipt_at'], now: ['receipt_at'], primary: true }],
   },
   {
-    collection: 'credit_lines', title: '授权、授信清单', group: '金融服务', icon: '授', roles: ['harbour_staff', 'harbour_head', 'bank', 'official'], names: ['enterprise'], notes: ['bank', 'amount', 'valid_until'], sort: 'authorised_on',
+    collection: 'credit_lines', title: '授权、授信清单', wrong: f => ({ used: f.used > f.amount && '已用金额超过授信金额' }), group: '金融服务', icon: '授', roles: ['harbour_staff', 'harbour_head', 'bank', 'official'], names: ['enterprise'], notes: ['bank', 'amount', 'valid_until'], sort: 'authorised_on',
     state: (f, s) => (!f.valid_until || dayOf(f.valid_until) >= s.today ? { word: '有效', tone: 'good' } : { word: '已到期', tone: 'calm' }),
     tabs: [{ key: 'now', label: '有效', holds: (f, s) => !f.valid_until || dayOf(f.valid_until) >= s.today }, { key: 'past', label: '已到期', holds: (f, s) => !!f.valid_until && dayOf(f.valid_until) < s.today }],
     steps: [{ key: 'used', label: '更新用信', roles: ['bank'], when: () => true, only: ['used', 'valid_until', 'note'], primary: true }],
@@ -155,7 +165,7 @@ export const registers: readonly Register[] = [
     steps: [
       { key: 'deliver', label: '送交核对', roles: ['department', 'official'], when: is('status', 'expected', 'returned'), only: ['note'], set: { status: 'uploaded' }, primary: true, hint: '名单企业登记齐全后送人民银行核对。' },
       { key: 'check', label: '核对通过', roles: ['official'], when: is('status', 'uploaded'), only: ['note'], set: { status: 'checked' }, primary: true, hint: '核对后逐户选定分发银行。' },
-      { key: 'return', label: '退回', roles: ['official'], when: is('status', 'uploaded', 'checked'), only: ['return_reason'], required: ['return_reason'], set: { status: 'returned' }, danger: true },
+      { key: 'return', label: '退回', roles: ['official'], when: is('status', 'uploaded'), only: ['return_reason'], required: ['return_reason'], set: { status: 'returned' }, danger: true },
       { key: 'dispatch', label: '分发', roles: ['official'], when: is('status', 'checked'), only: [], set: { status: 'dispatched' }, primary: true, hint: '分发后各银行收到各自的企业，不能再退回。' },
     ],
   },
@@ -174,8 +184,14 @@ export const registers: readonly Register[] = [
   {
     collection: 'feedback', title: '问题反馈', group: '问题反馈', icon: '问', roles: [...field, 'official'], names: ['text'], notes: ['number', 'kind', 'enterprise', 'reported_at'], sort: 'reported_at',
     state: stands('feedback', 'status', feedbackState), due: { field: 'due', open: f => !f.answered_at && !f.closed_at }, closed: f => !!f.closed_at,
-    waits: f => feedbackState(f) !== 'closed', edit: [],
+    // Whoever wrote it down brings the answer; the rest is done by those who answer for it.
+    waits: (f, s) => ([...counter, 'official'].includes(s.user.role) ? feedbackState(f) !== 'closed' : feedbackState(f) === 'answered' && !f.delivered_at && !f.anonymous), edit: [],
     tabs: [{ key: 'open', label: '办理中', holds: f => feedbackState(f) === 'open' }, { key: 'answered', label: '已答复', holds: f => feedbackState(f) === 'answered' }, { key: 'closed', label: '已办结', holds: f => feedbackState(f) === 'closed' }],
+    wrong: f => ({
+      anonymous: !!f.anonymous && (!!f.enterprise || !!f.contact?.trim()) && '匿名的不写市场主体和联系人',
+      contact: !f.anonymous && !f.enterprise && !f.contact?.trim() && '选择市场主体或填写联系人；不愿留名的选匿名',
+      owner: !!f.owner && f.owner === f.against && '不能由被投诉人承办',
+    }),
     later: ['owner', 'agency', 'bank', 'answer', 'answered_at', 'delivered_at', 'closed_at', 'finding', 'finding_note', 'satisfaction_asked_at', 'satisfaction'], required: ['category'],
     more: [['number', '编号'], ['due', '答复期限'], ['routed_at', '转办时间'], ['finding_at', '核查时间']], photos: true, notice: '投诉只有记录人、承办人和主管部门能看到，被投诉人看不到。',
     steps: [
@@ -192,7 +208,7 @@ export const registers: readonly Register[] = [
     state: f => (f.result ? { word: wordOf('risk_leads', 'result', f.result), tone: tones[f.result] ?? 'open' } : f.handed_at ? { word: '已移送', tone: 'good' } : { word: '待移送', tone: 'open' }),
     tabs: [{ key: 'open', label: '待移送', holds: f => !f.handed_at && !f.result }, { key: 'handed', label: '已移送', holds: f => !!f.handed_at && !f.result }, { key: 'done', label: '已核查', holds: f => !!f.result }],
     waits: (f, s) => s.user.role === 'official' && !f.handed_at && !f.result, closed: f => !!f.handed_at || !!f.result,
-    later: ['handed_at', 'handed_to', 'passed_to', 'passed_at', 'result', 'result_note'], asked: ['discovered_at'], photos: true,
+    later: ['handed_at', 'handed_to', 'passed_to', 'passed_at', 'result', 'result_note'], asked: ['discovered_at'], photos: true, more: [['reported_at', '报告时间']],
     notice: '线索密封保存：只有报告人本人和主管部门能看到，别人的手机、港湾和查找里都没有。',
     steps: [
       { key: 'hand', label: '移送', roles: ['official'], when: f => !f.handed_at, only: ['handed_to', 'handed_at'], required: ['handed_to', 'handed_at'], now: ['handed_at'], primary: true, hint: '先移送金融办，再由金融办移送公安、法院或市场监管部门。' },
@@ -205,9 +221,14 @@ export const registers: readonly Register[] = [
     state: stands('activities', 'status'), due: { field: 'due', open: is('status', 'planned') }, closed: is('status', 'cancelled'),
     waits: (f, s) => (s.user.role === 'official' ? f.status === 'cancelled' && !f.cancel_approved : harbour.includes(s.user.role) && f.status === 'planned'),
     tabs: [{ key: 'planned', label: '计划', holds: is('status', 'planned') }, { key: 'held', label: '已举办', holds: is('status', 'held') }, { key: 'cancelled', label: '已取消', holds: is('status', 'cancelled') }],
+    wrong: f => ({
+      due: f.status === 'planned' && !f.due && !f.start && '写明最迟举办日期或举办时间',
+      headcount: f.status === 'held' && f.headcount < (f.attendees?.length ?? 0) + (f.enterprises?.length ?? 0) && '到场人数少于签到人数',
+      topics: f.status === 'held' && ['park', 'community', 'business_circle', 'building', 'salon', 'training'].includes(f.kind) && !f.topics?.length && '请选择主题',
+    }),
     preset: () => ({ status: 'planned' }), later: ['status', 'cancel_reason', 'cancel_approved', 'headcount', 'attendees', 'enterprises', 'volunteers', 'minutes'], photos: true,
     steps: [
-      { key: 'hold', label: '登记举办', roles: harbour, when: is('status', 'planned'), only: ['start', 'headcount', 'attendees', 'enterprises', 'partners', 'volunteers', 'minutes'], required: ['start', 'headcount'], set: { status: 'held' }, photos: true, primary: true, hint: '拍照，并登记签到或写纪要，活动才算有据可查。' },
+      { key: 'hold', label: '登记举办', roles: harbour, when: is('status', 'planned'), only: ['start', 'headcount', 'topics', 'attendees', 'enterprises', 'partners', 'volunteers', 'minutes'], required: ['start', 'headcount'], set: { status: 'held' }, now: ['start'], photos: true, primary: true, hint: '拍照，并登记签到或写纪要，活动才算有据可查。' },
       { key: 'roster', label: '补签到和纪要', roles: harbour, when: is('status', 'held'), only: ['headcount', 'attendees', 'enterprises', 'volunteers', 'minutes'], required: ['headcount'], photos: true },
       { key: 'cancel', label: '取消活动', roles: harbour, when: is('status', 'planned'), only: ['cancel_reason'], required: ['cancel_reason'], set: { status: 'cancelled' }, danger: true, hint: '取消须主管部门同意。' },
       { key: 'approve', label: '同意取消', roles: ['official'], when: f => f.status === 'cancelled' && !f.cancel_approved, only: [], set: { cancel_approved: true }, primary: true, hint: '同意后这次活动不再计入应办活动。' },
@@ -220,6 +241,7 @@ export const registers: readonly Register[] = [
   {
     collection: 'pairings', title: '结对互助', group: '结对与值守', icon: '结', roles: [...field, ...inspectors], names: ['area'], notes: ['harbour', 'area_liaison', 'plates_on'], sort: 'from', state: force, tabs: forceTabs, photos: true,
     later: ['plates', 'plate_places', 'plates_on', 'verified_on', 'party_pact_on', 'until'],
+    wrong: f => ({ plates: f.plates > 0 && onThePlate.some(n => !f[n]) && '牌上公示双方联络员的姓名、电话、单位和地址，先点“更正”补齐' }),
     steps: [
       { key: 'plate', label: '摆放服务牌', roles: harbour, when: inForce, only: ['plates', 'plate_places', 'plates_on'], required: ['plates', 'plate_places', 'plates_on'], now: ['plates_on'], photos: true, primary: true, hint: '服务牌上公示双方联络员的姓名、电话、单位和地址；每处拍照。' },
       { key: 'verify', label: '核对联系簿', roles: harbour, when: inForce, only: ['verified_on', 'note'], required: ['verified_on'], now: ['verified_on'] },
@@ -233,7 +255,8 @@ export const registers: readonly Register[] = [
   },
   {
     collection: 'window_packs', title: '窗口资料包', group: '结对与值守', icon: '包', roles: [...field, 'official'], names: ['unit'], notes: ['kind', 'place', 'quantity', 'stocked_at'], sort: 'stocked_at', photos: true,
-    tabs: [{ key: 'stocked', label: '已摆放', holds: f => !!f.stocked_at }, { key: 'empty', label: '未摆放', holds: f => !f.stocked_at }], waits: f => !f.stocked_at,
+    wrong: f => ({ grid: !f.grid && !f.harbour && '请选择所在网格' }),
+    tabs: [{ key: 'stocked', label: '已摆放', holds: f => !!f.stocked_at }, { key: 'empty', label: '未摆放', holds: f => !f.stocked_at }], waits: (f, s) => field.includes(s.user.role) && !f.stocked_at,
     steps: [{ key: 'stock', label: '登记摆放', roles: field, when: () => true, only: ['stocked_at', 'quantity', 'note'], required: ['stocked_at', 'quantity'], now: ['stocked_at'], photos: true, primary: true, hint: '摆放后拍照。' }],
   },
   {
@@ -241,7 +264,7 @@ export const registers: readonly Register[] = [
     state: (f, s) => (f.spot_check === 'fail' ? { word: '抽查不在岗', tone: 'late' } : f.checked_in_at ? { word: '已签到', tone: 'good' } : dayOf(f.day) < s.today ? { word: '未签到', tone: 'late' } : { word: '待签到', tone: 'open' }),
     tabs: [{ key: 'today', label: '今天', holds: (f, s) => dayOf(f.day) === s.today }, { key: 'coming', label: '以后', holds: (f, s) => dayOf(f.day) > s.today }, { key: 'past', label: '以前', holds: (f, s) => dayOf(f.day) < s.today }],
     waits: (f, s) => f.user === s.user.id && dayOf(f.day) === s.today && !f.checked_in_at, edit: [], later: ['checked_in_at', 'location', 'spot_check', 'spot_checked_at'],
-    steps: [{ key: 'spot', label: '抽查', roles: ['harbour_head', 'official'], when: (f, s) => dayOf(f.day) <= s.today && f.user !== s.user.id, only: ['spot_check', 'note'], required: ['spot_check'], now: ['spot_checked_at'] }],
+    steps: [{ key: 'spot', label: '抽查', roles: ['harbour_head', 'official'], when: (f, s) => dayOf(f.day) === s.today && f.user !== s.user.id, only: ['spot_check', 'note'], required: ['spot_check'], now: ['spot_checked_at'] }],
     options: name => (name === 'spot_check' ? ['pass', 'fail'] : undefined),
   },
   {
@@ -249,8 +272,9 @@ export const registers: readonly Register[] = [
     state: f => (f.status === 'done' ? { word: f.score === undefined ? '已完成' : `${f.score} 分`, tone: f.score < 80 ? 'late' : 'good' } : { word: '计划', tone: 'open' }),
     due: { field: 'due', open: is('status', 'planned') }, closed: is('status', 'done'),
     tabs: [{ key: 'planned', label: '计划', holds: is('status', 'planned') }, { key: 'done', label: '已完成', holds: is('status', 'done') }],
-    waits: (f, s) => f.status === 'planned' && (f.kind === 'self') === counter.includes(s.user.role),
+    waits: (f, s) => f.status === 'planned' && (f.kind === 'self' ? counter : inspectors).includes(s.user.role),
     preset: s => ({ status: 'done', at: s.now.toISOString().replace('T', ' '), kind: counter.includes(s.user.role) ? 'self' : 'patrol' }),
+    wrong: f => ({ due: f.status === 'planned' && !f.due && '写明应完成日期' }),
     more: [['number', '编号'], ['twelve_ones', '十二个一合格项数'], ['score', '得分']], photos: true,
     options: (name, role) => (name === 'kind' ? (counter.includes(role) ? ['self'] : ['patrol', 'joint']) : undefined),
   },
@@ -258,7 +282,7 @@ export const registers: readonly Register[] = [
     collection: 'rectifications', title: '整改', group: '督查考核', icon: '改', roles: [...harbour, ...inspectors], names: ['demand'], notes: ['harbour', 'item', 'inspection'], sort: '+due', photos: true,
     state: f => ({ word: rectifying[rectificationState(f)], tone: rectificationState(f) === 'passed' ? 'good' : 'open' }),
     due: { field: 'due', open: f => rectificationState(f) === 'open' }, closed: f => rectificationState(f) === 'passed',
-    waits: (f, s) => rectificationState(f) === (inspectors.includes(s.user.role) ? 'done' : 'open'),
+    waits: (f, s) => (inspectors.includes(s.user.role) ? rectificationState(f) === 'done' : counter.includes(s.user.role) && rectificationState(f) === 'open'),
     tabs: [{ key: 'open', label: '待整改', holds: f => rectificationState(f) === 'open' }, { key: 'done', label: '待复查', holds: f => rectificationState(f) === 'done' }, { key: 'passed', label: '已通过', holds: f => rectificationState(f) === 'passed' }],
     later: ['done_on', 'done_note', 'recheck_result', 'rechecked_on', 'recheck_note'],
     options: name => (name === 'recheck_result' ? ['passed', 'failed'] : undefined),
@@ -273,6 +297,10 @@ export const registers: readonly Register[] = [
     tabs: [{ key: 'score', label: '评分', holds: is('kind', 'score') }, { key: 'incentive', label: '政策倾斜', holds: is('kind', 'incentive') }, { key: 'appeal', label: '申诉', holds: is('kind', 'appeal') }],
     waits: (f, s) => s.user.role === 'official' && (f.kind === 'appeal' ? !f.appeal_result || f.appeal_result === 'pending' : f.status !== 'published') || s.user.role === 'street_official' && f.kind === 'score' && f.status === 'submitted' && !f.cosigned_at,
     add: ['official'], edit: ['official'], closed: f => f.status === 'published' || f.kind === 'appeal',
+    wrong: f => ({
+      period: !/^\d{4}(Q[1-4])?$/.test(f.period ?? '') && '写年份或季度，如 2026、2026Q4', item: f.kind !== 'incentive' && !f.item && '请选择考核项目',
+      full: f.kind === 'score' && !(f.full > 0) && '请填写满分', score: f.kind === 'score' && f.score > f.full && '得分超过满分',
+    }),
     preset: s => ({ kind: s.user.role === 'official' ? 'score' : 'appeal', status: s.user.role === 'official' ? 'draft' : 'submitted', period: `${s.today.slice(0, 4)}Q${Math.ceil(Number(s.today.slice(5, 7)) / 3)}` }),
     later: ['status', 'cosigned_at', 'appeal_result', 'appeal_answer'],
     options: (name, role) => (name === 'kind' ? (role === 'official' ? ['score', 'incentive'] : ['appeal']) : name === 'appeal_result' ? ['upheld', 'changed'] : undefined),
@@ -287,6 +315,7 @@ export const registers: readonly Register[] = [
     collection: 'tasks', title: '任务分解', group: '统筹推进', icon: '任', roles: ['harbour_head', ...desks], names: ['title'], notes: ['clause', 'leads', 'progress'], sort: '+due',
     state: stands('tasks', 'status'), due: { field: 'due', open: not(is('status', 'done')) }, waits: (f, s) => s.user.role === 'official' && f.status !== 'done' && !!f.due && dayOf(f.due) <= s.today,
     tabs: [{ key: 'open', label: '进行中', holds: not(is('status', 'done')) }, { key: 'done', label: '已完成', holds: is('status', 'done') }], preset: () => ({ status: 'open' }), later: ['done_on'],
+    wrong: f => ({ done_on: f.status === 'done' && !f.done_on && '请选择完成日期', status: f.status !== 'done' && f.progress >= 100 && '进度 100% 的，状态选已完成' }),
     steps: [{ key: 'progress', label: '更新进展', roles: ['official'], when: not(is('status', 'done')), only: ['status', 'progress', 'done_on', 'note'], required: ['status'], primary: true }],
   },
   {
@@ -370,6 +399,11 @@ export function scoreOf(items: readonly Item[], answers: readonly Answer[]): { s
     }
   }
   return { score: applicable ? Math.round((passed / applicable) * 1000) / 10 : undefined, twelve, open }
+}
+
+/** What the register says is wrong with a record, as forms show it. */
+export function wrongs(r: Register, f: Fields): Record<string, { code: string; message: string }> {
+  return Object.fromEntries(Object.entries(r.wrong?.(f) ?? {}).flatMap(([name, message]) => (message ? [[name, { code: 'register', message }]] : [])))
 }
 
 /** What is missing before an inspection is done, by item code. */

@@ -7,6 +7,7 @@ import { describePolicy, describeProduct, offers } from '@/pages/field/handbook'
 import { searchText } from '@/pages/field/search'
 import type { Fields, RecordView, User } from '@/sync'
 import { nameOf, useClient, useLive } from '@/store/app'
+import { itemsToScore, schemeItemName } from './scheme'
 import { formOf, itemsAt, registerOf, type Register, type Sight } from './registers'
 
 /** The records that relations may name, by collection. */
@@ -73,21 +74,28 @@ export function choicesFor(collection: string, world: World | undefined, values:
     const some = r?.options?.(f.name, s.user.role)
     if (some) return [[f.name, some.map(value => ({ value, label: wordOf(collection, f.name, value) }))]]
     if (collection === 'rectifications' && f.name === 'item') return [[f.name, itemsAt([...world?.inspection_items?.values() ?? []], s.now).map(i => ({ value: i.code, label: i.name, hint: i.requirement }))]]
-    return f.to ? [[f.name, choicesTo(f.to, f.name, world, values, s, s.user)]] : []
+    if (collection === 'reviews' && f.name === 'item' && values.kind === 'score') {
+      const items = itemsToScore(values.period ?? '')
+      return items.length ? [[f.name, items]] : []
+    }
+    return f.to ? [[f.name, choicesTo(collection, f.to, f.name, world, values, s, s.user)]] : []
   }))
 }
+
+// A lead goes to the 金融办 first, which passes it on.
+const handing: Record<string, string[]> = { handed_to: ['financial_office'], passed_to: ['police', 'court', 'market_regulation'] }
 
 const present = (f: Fields, now: number) => !(at(f.from) > now) && !(at(f.until) <= now)
 const byLabel = (a: Choice, b: Choice) => a.label.localeCompare(b.label, 'zh')
 
-function choicesTo(to: string, name: string, world: World | undefined, values: Fields, s: Sight, me: User): Choice[] {
+function choicesTo(collection: string, to: string, name: string, world: World | undefined, values: Fields, s: Sight, me: User): Choice[] {
   const all = [...world?.[to]?.values() ?? []]
   const now = s.now.getTime()
   const of = (label: (f: Fields) => string, hint: (f: Fields) => string = () => '', which: (f: Fields) => boolean = () => true) =>
     all.filter(r => which(r.fields)).map(r => ({ value: r.id, label: label(r.fields), hint: hint(r.fields) || undefined }))
   switch (to) {
     case 'users':
-      return [...colleagues(world?.contacts?.values() ?? [], me)].filter(([id]) => id !== values.against || name === 'against')
+      return [...colleagues(world?.contacts?.values() ?? [], me)].filter(([id, f]) => (name === 'owner' ? id !== values.against && (f.self || ['lobby_manager', 'volunteer'].includes(f.kind)) : true))
         .map(([value, f]) => ({ value, label: f.self ? `${f.name}（本人）` : f.name, hint: f.self ? undefined : [wordOf('contacts', 'kind', f.kind), f.unit].filter(Boolean).join(' · ') }))
     case 'enterprises': {
       const held = all.filter(r => r.fields.status !== 'duplicate').map(r => ({ value: r.id, label: r.fields.name, hint: r.fields.address, seek: searchText(r) }))
@@ -102,15 +110,16 @@ function choicesTo(to: string, name: string, world: World | undefined, values: F
     }
     case 'areas': {
       const held = world?.areas
-      return of(f => f.name, f => held?.get(f.parent)?.fields.name ?? '', f => f.kind !== 'district' && present(f, now))
+      const wide = collection === 'pairings' ? ['district', 'community', 'village'] : ['district']
+      return of(f => f.name, f => held?.get(f.parent)?.fields.name ?? '', f => !wide.includes(f.kind) && present(f, now))
     }
     case 'grids': return of(f => f.name, () => '', f => !me.harbour || f.harbour === me.harbour).filter(c => !me.scope_grids.length || me.scope_grids.includes(c.value))
     case 'banks': return of(f => f.short_name || f.name, () => '', f => (f.kind || 'bank') === 'bank').sort(byLabel)
     case 'harbours': return of(f => f.name, f => (f.number ? `编号 ${f.number}` : ''))
-    case 'agencies': return of(f => f.name, () => '', f => present(f, now))
+    case 'agencies': return of(f => f.name, () => '', f => present(f, now) && (handing[name]?.includes(f.kind) ?? true))
     case 'contacts': return of(f => f.name, f => [wordOf('contacts', 'kind', f.kind), f.unit].filter(Boolean).join(' · '), f => present(f, now)).sort(byLabel)
     case 'policies': return offers(all, world?.enterprises?.get(values.enterprise)?.fields ?? {}, s.now, describePolicy)
-    case 'products': return offers(all, world?.enterprises?.get(values.enterprise)?.fields ?? {}, s.now, describeProduct(id => nameOf('banks', id)))
+    case 'products': return offers(me.bank ? all.filter(r => r.fields.bank === me.bank) : all, world?.enterprises?.get(values.enterprise)?.fields ?? {}, s.now, describeProduct(id => nameOf('banks', id)))
     case 'demands': return of(f => [f.number, yuan(f.amount)].filter(Boolean).join(' · '), f => wordOf('demands', 'need', f.need), f => !values.enterprise || f.enterprise === values.enterprise)
     default: return all.map(r => ({ value: r.id, label: nameIn(world, me, to, r.id) || r.id }))
   }
@@ -122,10 +131,12 @@ export function shown(world: World | undefined, me: User, collection: string, na
   if (value === undefined || value === null || value === '' || value === 0 || value === false || (Array.isArray(value) && !value.length)) return ''
   const field = formOf(collection).fields.find(x => x.name === name)
   if (collection === 'rectifications' && name === 'item') return [...world?.inspection_items?.values() ?? []].find(i => i.fields.code === value)?.fields.name ?? value
+  if (collection === 'reviews' && name === 'item') return schemeItemName(value)
   if (field?.to) return [value].flat().map(id => nameIn(world, me, field.to!, id) || (field.to === 'users' ? '其他工作人员' : '（不在本机）')).join('、')
   if (field?.kind === 'number' && field.label.includes('（元）')) return yuan(value)
   if (field?.kind === 'date' || /_(at|on)$|^due$/.test(name)) return isDay(name) ? day(value, now) : when(value, now)
   if (field?.kind === 'geo') return value.lon || value.lat ? `东经 ${value.lon.toFixed(5)}，北纬 ${value.lat.toFixed(5)}` : ''
+  if (field?.label.includes('（%）')) return `${value}%`
   return wordOf(collection, name, value)
 }
 
