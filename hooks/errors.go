@@ -252,7 +252,7 @@ var catalogue = map[string]string{
 	"completed_before_start": "办结时间早于受理时间",
 	"result_needed":          "办结须填写办理结果",
 	"special_group_needed":   "特殊群体服务请选择属于哪一类",
-	"demand_needed":          "请选择登记的融资需求",
+	"demand_needed":          "请选择由此而来的融资需求",
 	"demand_not_here":        "只有融资需求对接的服务登记融资需求",
 	// feedback
 	"anonymous_named":        "匿名反映不能填写市场主体和联系人",
