@@ -155,11 +155,9 @@ func TestASchemeHasItsShapeAndOneIsInForceAtATime(t *testing.T) {
 		{"the host banks' own is another matter", nil, row{"applies_to": "staff", "from": day("2020-01-01"), "until": day("2021-01-01")}, "", ""},
 	})
 	o.made(o.official, "reviews", o.report(nil))
-	changed := []SchemeItem{}
-	if list, err := SchemeItems(old); err != nil {
+	changed, err := SchemeItems(old)
+	if err != nil {
 		t.Fatal(err)
-	} else {
-		changed = list
 	}
 	changed[0].Weight, changed[1].Weight = math.Round(changed[0].Weight+1), changed[1].Weight-1
 	raw, _ := json.Marshal(changed)

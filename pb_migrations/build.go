@@ -212,11 +212,6 @@ func held(c *core.Collection, writable bool, rule string, columns ...string) *co
 	return readable(c, rule)
 }
 
-// picture is a file field for photos that only signed-in readers of the record get.
-func picture(name, help string) *core.FileField {
-	return &core.FileField{Name: name, MaxSelect: 1, MaxSize: 5 << 20, MimeTypes: []string{"image/jpeg", "image/png", "image/webp"}, Protected: true, Help: help}
-}
-
 func document(name, help string) *core.FileField {
 	return &core.FileField{Name: name, MaxSelect: 1, MaxSize: 20 << 20, Protected: true, Help: help}
 }

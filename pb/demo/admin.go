@@ -157,25 +157,6 @@ func (s *story) reviewSome(tx core.App, since string) error {
 	return nil
 }
 
-// mergeTwin merges a find with the record that it repeats.
-func mergeTwin(tx core.App, found *core.Record) error {
-	merges, err := tx.FindCachedCollectionByNameOrId("enterprise_merges")
-	if err != nil {
-		return err
-	}
-	kept, err := tx.FindRecordById("enterprises", found.GetString("suspected_duplicate_of"))
-	if err != nil {
-		return err
-	}
-	id := kept.Id
-	if into := kept.GetString("merged_into"); into != "" {
-		id = into
-	}
-	m := core.NewRecord(merges)
-	m.Load(map[string]any{"kept": id, "merged": found.Id, "note": "网格员已当面核实，确属同一户", "by": adminEmail})
-	return tx.Save(m)
-}
-
 // confirmFinds takes field-found enterprises into the count, and merges some with the record on the list that they repeat.
 func (s *story) confirmFinds(tx core.App, _ string) error {
 	records, err := tx.FindRecordsByFilter("enterprises", "origin = 'field' && confirmed_at = '' && status = 'active'", "id", 0, 0)

@@ -86,9 +86,8 @@ func valueOf(collection, field, word string) (string, *rowError) {
 
 // answerRow is a row of the workbook as it is written.
 type answerRow struct {
-	key     string
-	cells   map[string]string // what the bank reads and changes, by field
-	choices []string
+	key   string
+	cells map[string]string // what the bank reads and changes, by field
 }
 
 // editable are the columns that a bank fills in.

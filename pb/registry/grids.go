@@ -29,11 +29,11 @@ var gridList = listing{"网格", "个", []column{
 
 // gridRow is a grid as a file has it. An empty value means that the file does not say.
 type gridRow struct {
-	row                              tableRow
-	code, name, area, areaKind, kind string
-	harbour                          string
-	registered                       int64
-	boundary                         json.RawMessage
+	row                    tableRow
+	code, name, area, kind string
+	harbour                string
+	registered             int64
+	boundary               json.RawMessage
 }
 
 // ImportGrids brings the grids up to a GeoJSON FeatureCollection, whose features carry the columns as properties and the

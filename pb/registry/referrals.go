@@ -41,11 +41,11 @@ type ReferralList struct {
 
 // referralRow is an enterprise on a list, found in the registry.
 type referralRow struct {
-	row               tableRow
-	enterprise        *core.Record
-	name, phone, note string
-	why               []string
-	wanted            int64
+	row         tableRow
+	enterprise  *core.Record
+	name, phone string
+	why         []string
+	wanted      int64
 }
 
 // ImportReferrals takes in a department's list of enterprises: a referral batch with status uploaded, to which the file is

@@ -114,7 +114,7 @@ const stageOf: Partial<Record<Kind, string>> = {
 /** The reasons that fit an action; the server takes any, people find theirs sooner. */
 export function reasonsOf(action: Action): readonly string[] {
   switch (action.kind) {
-    case 'void': return ['duplicate', 'other']
+    case 'void': return ['duplicate']
     case 'withdraw': return ['no_longer_needed', 'self_financed', 'rate_too_high', 'unreachable', 'other']
     case 'cultivate': return ['no_tax_record', 'no_credit_record', 'bad_credit', 'no_collateral', 'short_history', 'materials_missing', 'other']
     case 'reject':
