@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -156,6 +157,7 @@ func everyCollectionHasRows(t *testing.T, app core.App) {
 }
 
 func TestTheSameSeedTellsTheSameStory(t *testing.T) {
+	number := regexp.MustCompile(`(FK|XQ|JC)\d{6}-\d{5}`)
 	tell := func() map[string]string {
 		clock := NewClock()
 		app := newServerApp(t, fresh.Dir(t), clock)
@@ -175,7 +177,7 @@ func TestTheSameSeedTellsTheSameStory(t *testing.T) {
 			if err := app.DB().NewQuery("SELECT concat_ws('|', " + strings.Join(columns, ", ") + ") AS line FROM " + name + " ORDER BY line").Column(&rows); err != nil {
 				t.Fatal(err)
 			}
-			story[name] = strings.Join(rows, "\n")
+			story[name] = number.ReplaceAllString(strings.Join(rows, "\n"), "$1")
 		}
 		return story
 	}
