@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -152,6 +153,43 @@ func everyCollectionHasRows(t *testing.T, app core.App) {
 	}
 	for _, r := range refused {
 		t.Logf("%d × %s %s", r.N, r.Collection, r.Errors)
+	}
+}
+
+func TestTheSameSeedTellsTheSameStory(t *testing.T) {
+	number := regexp.MustCompile(`(FK|XQ|JC)\d{6}-\d{5}`)
+	tell := func() map[string]string {
+		clock := NewClock()
+		app := newServerApp(t, fresh.Dir(t), clock)
+		o := Options{Enterprises: 200, Phones: 5, Days: 24, Seed: 7, Exit: true, HTTP: freeAddress(t)}
+		if err := Run(context.Background(), app, clock, o, nil); err != nil {
+			t.Fatal(err)
+		}
+		story := map[string]string{}
+		for name, form := range hooks.Forms { // what people wrote; ids and numbers that the server draws are another matter
+			var columns []string
+			for _, f := range form.Fields {
+				if !f.Attachment {
+					columns = append(columns, `"`+f.Name+`"`)
+				}
+			}
+			var rows []string
+			if err := app.DB().NewQuery("SELECT concat_ws('|', " + strings.Join(columns, ", ") + ") AS line FROM " + name + " ORDER BY line").Column(&rows); err != nil {
+				t.Fatal(err)
+			}
+			story[name] = number.ReplaceAllString(strings.Join(rows, "\n"), "$1")
+		}
+		return story
+	}
+	first, again := tell(), tell()
+	for name, rows := range first {
+		a, b := strings.Split(rows, "\n"), strings.Split(again[name], "\n")
+		for i := range a {
+			if i >= len(b) || a[i] != b[i] {
+				t.Errorf("%s: %d and %d rows, the first that differs is %q", name, len(a), len(b), a[i])
+				break
+			}
+		}
 	}
 }
 
