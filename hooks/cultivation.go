@@ -105,7 +105,7 @@ func closeDropped(app core.App, r, actor *core.Record, now time.Time) error {
 		reason = missing[0]
 	}
 	step := core.NewRecord(collection)
-	step.Load(map[string]any{"demand": demand.Id, "kind": "stage", "to_stage": "closed", "at": Stored(now), "reason": reason,
+	step.Load(map[string]any{"id": derivedID(r.Id, "closed"), "demand": demand.Id, "kind": "stage", "to_stage": "closed", "at": Stored(now), "reason": reason,
 		"note": "融资培育终止：" + r.GetString("drop_reason"), "captured_at": Stored(now), "synced_at": Stored(now)})
 	if actor != nil {
 		step.Set("by", actor.Id)

@@ -221,7 +221,7 @@ func rectifyUpheld(app core.App, r *core.Record, before string, now time.Time) e
 		return err
 	}
 	demand := core.NewRecord(collection)
-	demand.Load(map[string]any{"harbour": harbour, "feedback": r.Id, "due": due, "recheck_result": "pending", "captured_at": Stored(now), "synced_at": Stored(now),
+	demand.Load(map[string]any{"id": derivedID(r.Id, "upheld"), "harbour": harbour, "feedback": r.Id, "due": due, "recheck_result": "pending", "captured_at": Stored(now), "synced_at": Stored(now),
 		"demand": "投诉 " + r.GetString("number") + " 经核查属实，请整改并报送整改情况"})
 	return app.Save(demand)
 }
