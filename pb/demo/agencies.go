@@ -11,7 +11,7 @@ import (
 	"gangwan/hooks"
 )
 
-// Who stands beside the banks (§三(三), §四): those who lead the action, the courts and offices that take up leads, and the
+// Agencies beside the banks (§三(三), §四): those that lead the action, the courts and offices that take up leads, and the
 // departments that name enterprises.
 
 type agency struct {
@@ -160,17 +160,20 @@ func (d *district) lags(harbour int) bool {
 
 func (d *district) improves(harbour int) bool { return harbour == 1 }
 
-// scored are the items of the assessment in force that agencies score by hearing reports (R), with their full marks.
-func (s *story) scored() (items []struct {
+// scoredItem is what the demo needs to know of an item of an assessment scheme.
+type scoredItem struct {
 	Code, By string
 	Weight   float64
-}, err error) {
+}
+
+// scored are the items of the assessment in force that agencies score by hearing reports (R), with their full marks.
+func (s *story) scored() (items []scoredItem, err error) {
 	records, err := s.app.FindRecordsByFilter("assessment_schemes", "applies_to = 'harbour' && from <= {:now} && (until = '' || until > {:now})", "-from", 1, 0,
 		dbx.Params{"now": hooks.Stored(s.d.start)})
 	if err != nil || len(records) == 0 {
 		return nil, err
 	}
-	all := items
+	var all []scoredItem
 	if err := json.Unmarshal([]byte(records[0].GetString("items")), &all); err != nil {
 		return nil, err
 	}

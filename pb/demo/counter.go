@@ -160,7 +160,7 @@ var troubles = []struct{ category, text string }{
 	{"account", "开立对公账户等了一个多星期"}, {"policy_unclear", "不清楚创业担保贷款找谁办"}, {"charges", "有人收取贷款中介费，不知道是否合规"},
 }
 
-// trouble is what somebody reports.
+// takeUp answers what was reported, and empties the 问题收集箱: about one note in eleven working days.
 func (k *desk) takeUp(s *story, h harbour, day int) {
 	for _, f := range sorted(k.phone.Records("feedback")) {
 		if text(f, "kind") != "difficulty" && text(f, "kind") != "suggestion" {
@@ -198,7 +198,7 @@ var gatherings = []struct {
 	{"sale_fair", "个体工商户内购会", nil}, {"other", "首贷续贷平台操作体验日", []string{"loan_code"}},
 }
 
-// gather plans an activity for each slot of the season and holds it, puts it off or calls it off.
+// gather plans an activity for each slot of the season, and holds it or calls it off; a harbour that lags is late with many.
 func (k *desk) gather(s *story, h harbour, day int) {
 	every := max(3, min(12, s.d.opts.Days/3))
 	slot := day / every

@@ -278,14 +278,6 @@ func (s *story) compare() error {
 			want[collection] += p.Created(collection)
 		}
 	}
-	refusedSignatures := 0
-	for _, p := range s.phones() {
-		for _, u := range p.RefusedUploads() {
-			if u.Meta.Field != "" {
-				refusedSignatures++
-			}
-		}
-	}
 	refused, err := s.refusedCreates()
 	if err != nil {
 		return err
@@ -312,16 +304,26 @@ func (s *story) compare() error {
 	if err := s.app.DB().NewQuery(`SELECT count(*) FROM visits WHERE signature != ''`).Row(&signed); err != nil {
 		return err
 	}
-	if signed != t.Signatures-refusedSignatures-s.waitingSignatures() {
-		return fmt.Errorf("签名：手机共采集 %d 个（被拒 %d），服务器有 %d 个", t.Signatures, refusedSignatures, signed)
+	lacking, err := s.lackingSignatures()
+	if err == nil && signed != t.Signatures-lacking {
+		err = fmt.Errorf("签名：手机共采集 %d 个（未收 %d），服务器有 %d 个", t.Signatures, lacking, signed)
 	}
-	return nil
+	return err
 }
 
-// waitingSignatures belong to visits that were refused: the server keeps them until the visit is mended.
-func (s *story) waitingSignatures() (n int) {
-	_ = s.app.DB().NewQuery(`SELECT count(*) FROM sync_attachments WHERE status = 'deferred' AND field != ''`).Row(&n)
-	return n
+// lackingSignatures counts those that were refused, and those of visits that were: the server keeps them until the visit is
+// mended, or refuses them when they have waited for thirty days.
+func (s *story) lackingSignatures() (int, error) {
+	var ids []string
+	err := s.app.DB().NewQuery(`SELECT id FROM sync_attachments WHERE status != 'applied' AND field != ''`).Column(&ids)
+	for _, p := range s.phones() {
+		for _, u := range p.RefusedUploads() {
+			if u.Meta.Field != "" && !contains(ids, u.Meta.ID) {
+				ids = append(ids, u.Meta.ID)
+			}
+		}
+	}
+	return len(ids), err
 }
 
 // refusedCreates counts the records that the server did not take, by collection: sent back and not mended, or waiting for

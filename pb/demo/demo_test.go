@@ -116,6 +116,33 @@ func everyCollectionHasRows(t *testing.T, app core.App) {
 			t.Errorf("the demo shows nothing of %s", c.Name)
 		}
 	}
+	// What reports are to have something to say about.
+	for what, from := range map[string]string{
+		"a list delivered late":                             "referral_batches WHERE delivered_at > due",
+		"a list sent back, mended and dispatched":           "referral_batches WHERE return_reason != '' AND status = 'dispatched'",
+		"an enterprise on a list that no bank answered for": "referrals WHERE batch_status = 'dispatched' AND answer = 'none'",
+		"a complaint that was upheld":                       "feedback WHERE kind = 'complaint' AND finding = 'upheld'",
+		"what an upheld complaint demands":                  "rectifications WHERE feedback != ''",
+		"a finding mended and passed":                       "rectifications WHERE inspection != '' AND recheck_result = 'passed'",
+		"a finding left":                                    "rectifications WHERE done_on = ''",
+		"a slot on duty with nobody":                        "duty_rosters WHERE checked_in_at = '' AND day < '2026-11-20'",
+		"a policy that nobody acknowledged":                 "policy_pushes WHERE receipt = 'none'",
+		"a key enterprise with somebody to serve it":        "enterprises WHERE key_listed_on != '' AND service_staff != ''",
+		"an inspection that found all twelve":               "inspections WHERE twelve_ones = 12",
+		"an inspection that did not":                        "inspections WHERE status = 'done' AND twelve_ones < 12",
+		"a published score that a street has co-signed":     "reviews WHERE kind = 'score' AND status = 'published' AND cosigned_at != ''",
+		"a score too far from the other to be published":    "reviews WHERE kind = 'score' AND status = 'submitted'",
+		"an appeal answered":                                "reviews WHERE kind = 'appeal' AND appeal_result != 'pending'",
+		"a lead handed over":                                "risk_leads WHERE handed_at != ''",
+		"an activity with a roster and a picture":           "activities WHERE attendees != '[]' AND photo_count > 0",
+		"a demand from a list":                              "demands WHERE referral != ''",
+		"a line drawn on":                                   "credit_lines WHERE used > 0",
+	} {
+		var n int
+		if err := app.DB().NewQuery("SELECT count(*) FROM " + from).Row(&n); err != nil || n == 0 {
+			t.Errorf("the demo does not show %s (%v)", what, err)
+		}
+	}
 	var refused []struct {
 		Collection, Errors string
 		N                  int

@@ -19,10 +19,7 @@ type offices struct {
 	rowOf                                  map[string]*enterprise // which enterprise a department meant with a row of its list
 	enterpriseID                           map[string]string      // USCC → record id, of the registry's
 	areaID                                 map[string]string      // code → record id
-	scoring                                []struct {
-		Code, By string
-		Weight   float64
-	}
+	scoring                                []scoredItem
 }
 
 // openOffices gives everybody a device; the streets that act are the first three with a harbour of their own.
@@ -754,7 +751,7 @@ func (k *desk) streetDay(s *story, day int) {
 	}
 }
 
-// places draws who comes: some of a list, each once.
+// some draws at most n of a list, each once.
 func some(r *rand.Rand, list []string, n int) (out []string) {
 	for range min(n, len(list)) {
 		if x := pick(r, list); !contains(out, x) {
