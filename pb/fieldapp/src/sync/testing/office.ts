@@ -1,5 +1,5 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -65,9 +65,8 @@ export class MemoryOffice implements Office {
   async decide(mutation: string, resolution: 'replay' | 'drop', correction: Fields): Promise<void> { this.server.decide(mutation, resolution, correction) }
 }
 
-/** What the list API is asked for. */
-const synced = ['areas', 'banks', 'harbours', 'grids', 'parameters', 'holidays', 'policies', 'products', 'assignments', 'devices', 'enterprises', 'visits', 'demands', 'photos',
-  'demand_matches', 'demand_events', 'loans', 'sync_rejections', 'sync_conflicts']
+/** What the list API is asked for: every collection that the server's table of scopes names. */
+const synced = [...readFileSync(resolve(import.meta.dirname, '../../../../../hooks/access.go'), 'utf8').matchAll(/\{Collection: "(\w+)"/g)].map(m => m[1])
 
 /** The real server, in a process of its own. */
 export class RealOffice implements Office {
