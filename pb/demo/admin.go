@@ -194,12 +194,29 @@ func (s *story) judgeTwin(tx core.App, find *core.Record) error {
 	if err != nil {
 		return err
 	}
+	kept, err := tx.FindRecordById("enterprises", find.GetString("suspected_duplicate_of"))
+	if err != nil {
+		return err
+	}
+	id := kept.Id
+	if into := kept.GetString("merged_into"); into != "" {
+		id = into
+	}
 	r := stream(s.d.opts.Seed, "twin", find.Id)
 	decision := core.NewRecord(merges)
 	decision.Id = recordID(r)
-	decision.Load(map[string]any{"kept": find.GetString("suspected_duplicate_of"), "merged": find.Id, "status": "merged"})
-	if chance(r, 0.2) {
-		decision.Set("status", "different")
+	decision.Load(map[string]any{"kept": id, "merged": find.Id, "status": "merged"})
+	if !chance(r, 0.2) {
+		return tx.Save(decision)
 	}
-	return tx.Save(decision)
+	decision.Set("status", "different")
+	if err := tx.Save(decision); err != nil {
+		return err
+	}
+	find, err = tx.FindRecordById("enterprises", find.Id)
+	if err != nil {
+		return err
+	}
+	find.Set("confirmed_at", hooks.Stored(s.clock.Now()))
+	return tx.Save(find)
 }
