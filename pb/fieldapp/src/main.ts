@@ -1,7 +1,9 @@
-import { createApp } from 'vue'
+import { createApp, watch } from 'vue'
 import App from './App.vue'
 import { fetchPages, router } from './router'
+import { session } from './store/app'
+import './styles/icons.css'
 import './styles/base.css'
 
 createApp(App).use(router).mount('#app')
-void router.isReady().then(() => (window.requestIdleCallback ?? setTimeout)(() => void fetchPages()))
+void router.isReady().then(() => watch(session.signedIn, () => (window.requestIdleCallback ?? setTimeout)(() => void fetchPages()), { immediate: true }))

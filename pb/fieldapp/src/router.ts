@@ -1,11 +1,10 @@
 import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
-import { showToast } from 'vant'
-import 'vant/es/toast/style'
 import { homeOf } from '@/components/tabs'
+import { say } from '@/components/say'
 import { routes as demandRoutes } from '@/pages/demands/routes'
 import { routes as registerRoutes } from '@/pages/registers/routes'
 import { routes as syncRoutes } from '@/pages/sync/routes'
-import { session } from '@/store/app'
+import { session, useClient } from '@/store/app'
 import Today from '@/pages/field/TodayPage.vue'
 
 const own: RouteRecordRaw[] = [
@@ -45,13 +44,14 @@ router.beforeEach(async to => {
 // A page's code that cannot be had: without a network it is said; after an update the page is asked for anew.
 router.onError((_error, to, from) => {
   if (navigator.onLine && from.matched.length) location.assign(to.fullPath)
-  else showToast('这一页还没有下载到手机，连网后再打开')
+  else say('这一页还没有下载到手机，连网后再打开')
 })
 
-/** Fetches the code of every page while the phone is idle, so that they open without a network even where no service worker runs. */
+/** Fetches the code of every page that the user's role has while the phone is idle, so that they open without a network even where no service worker runs. */
 export async function fetchPages(): Promise<void> {
+  const desk = session.signedIn.value && ['bank', 'department', 'official'].includes(useClient().user.role)
   for (const r of router.getRoutes()) {
     const page = r.components?.default
-    if (typeof page === 'function') await (page as () => Promise<unknown>)().catch(() => undefined)
+    if (typeof page === 'function' && (desk || !r.meta.office)) await (page as () => Promise<unknown>)().catch(() => undefined)
   }
 }
