@@ -141,6 +141,7 @@ func itemOfScheme(app core.App, r *core.Record) error {
 		return Violation("item", "item_by_system")
 	}
 	r.Set("scheme", schemes[0].Id)
+	r.Set("item_name", items[i].Name)
 	if r.GetFloat("full") == 0 {
 		r.Set("full", items[i].Weight)
 	}
@@ -233,6 +234,7 @@ func prepareAppeal(app core.App, r, actor *core.Record, now time.Time) error {
 	if len(scores) == 0 {
 		return Violation("item", "no_published_score")
 	}
+	r.Set("item_name", scores[0].GetString("item_name"))
 	var published time.Time
 	for _, s := range scores {
 		if at := s.GetDateTime("published_at").Time(); at.After(published) {

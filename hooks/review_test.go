@@ -33,7 +33,7 @@ func TestAnAgencyScoresWhatTheSchemeLeavesToJudgement(t *testing.T) {
 		{"no incentive for oneself", o.head, row{"kind": "incentive", "item": ""}, "kind", "role_not_allowed"},
 	})
 	r := o.made(o.official, "reviews", o.report(nil))
-	if r.GetFloat("full") != 7 || r.GetString("scheme") != "scheme000000001" || r.GetString("agency") != o.peoplesBank.Id || r.GetString("scorer") != o.official.Id {
+	if r.GetFloat("full") != 7 || r.GetString("scheme") != "scheme000000001" || r.GetString("item_name") != "典型案例、难题攻坚" || r.GetString("agency") != o.peoplesBank.Id || r.GetString("scorer") != o.official.Id {
 		t.Error("full marks are the item's weight, the scheme is noted:", r.PublicExport())
 	}
 	_, err := o.as(o.official, "reviews", o.report(row{"score": 5}))
@@ -137,8 +137,8 @@ func TestTheHeadAppealsOnceAndInTimeAgainstAPublishedScore(t *testing.T) {
 	})
 	o.now = published
 	r := o.made(o.head, "reviews", with(appeal, row{"appeal_result": "changed"}))
-	if r.GetString("status") != "submitted" || r.GetString("appeal_result") != "pending" || !o.sees(o.head, r) {
-		t.Error("it is lodged, waits for its answer and is the harbour's own:", r.FieldsData())
+	if r.GetString("status") != "submitted" || r.GetString("appeal_result") != "pending" || r.GetString("item_name") != "典型案例、难题攻坚" || !o.sees(o.head, r) {
+		t.Error("it is lodged, waits for its answer, names what it is about and is the harbour's own:", r.FieldsData())
 	}
 	_, err := o.as(o.head, "reviews", appeal)
 	o.refused(err, "item", "appeal_exists")

@@ -631,6 +631,7 @@ var rawSchema = []rawCollection{
 		{"synced_at", kindTime},
 		{"device", kindText},
 		{"published_at", kindTime},
+		{"item_name", kindText},
 	}},
 	{Name: "indicator_targets", Columns: []rawColumn{
 		{"id", kindText},

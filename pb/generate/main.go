@@ -1,5 +1,5 @@
 // Command generate writes what derives from the collections and hooks/forms, never by hand: the warehouse schema
-// (pipeline/schema_gen.go), the phone's forms and types (pb/fieldapp/src/forms/generated.ts) and the page that says who sees
+// (pipeline/schema_gen.go), the phone's forms and types (pb/fieldapp/src/forms/generated.ts), its names of industries and the page that says who sees
 // what (docs/access.md). `make generate` runs it from the project's root.
 package main
 
@@ -53,7 +53,7 @@ func generate(root string) error {
 	if err != nil {
 		return err
 	}
-	for path, source := range map[string][]byte{"pipeline/schema_gen.go": schema, "pb/fieldapp/src/forms/generated.ts": forms, "docs/access.md": access} {
+	for path, source := range map[string][]byte{"pipeline/schema_gen.go": schema, "pb/fieldapp/src/forms/generated.ts": forms, "pb/fieldapp/src/pages/field/industries.ts": industries(), "docs/access.md": access} {
 		if err := os.WriteFile(filepath.Join(root, path), source, 0o644); err != nil {
 			return err
 		}

@@ -50,7 +50,7 @@ func TestANewFieldIsOneMigrationAndOneLineOfAForm(t *testing.T) {
 	}
 	run(root, "go", "build", "-overlay", overlay, "-o", filepath.Join(dir, "generate"), "./pb/generate")
 	made := filepath.Join(dir, "made")
-	for _, d := range []string{"pipeline", "pb/fieldapp/src/forms", "docs"} {
+	for _, d := range []string{"pipeline", "pb/fieldapp/src/forms", "pb/fieldapp/src/pages/field", "docs"} {
 		if err := os.MkdirAll(filepath.Join(made, d), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -1222,6 +1222,7 @@ export interface Review {
   device: string
   skew: number
   published_at: string
+  item_name: string
 }
 
 /** photos */

@@ -8,13 +8,13 @@ interface SchemeItem { code: string; name: string; axis: string; weight: number;
 
 const schemes = shallowRef<Fields[]>([])
 
-/** Fetches the schemes once; without a network, or for whoever may not read them, items keep their codes. */
+/** Fetches the schemes once; without a network there is nothing to choose, and an item's code is typed. */
 export async function loadSchemes(client: Client): Promise<void> {
   if (schemes.value.length) return
   try {
     const answer = JSON.parse(await (await client.fetchFile('/api/collections/assessment_schemes/records?perPage=100')).text())
     schemes.value = answer.items
-  } catch { /* codes then */ }
+  } catch { /* typed then */ }
 }
 
 const startOf = (period: string) => {
@@ -36,10 +36,4 @@ export const itemsToScore = (period: string): Choice[] => schemeChoices(schemes.
 export function fullOf(code: string): number {
   for (const s of schemes.value) for (const i of (s.items ?? []) as SchemeItem[]) if (i.code === code) return i.weight
   return 0
-}
-
-/** What an item is called; its code when that is not known. */
-export function schemeItemName(code: string): string {
-  for (const s of schemes.value) for (const i of (s.items ?? []) as SchemeItem[]) if (i.code === code) return i.name
-  return code
 }

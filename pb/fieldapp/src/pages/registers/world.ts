@@ -7,7 +7,7 @@ import { describePolicy, describeProduct, offers } from '@/pages/field/handbook'
 import { searchText } from '@/pages/field/search'
 import type { Fields, RecordView, User } from '@/sync'
 import { nameOf, useClient, useLive } from '@/store/app'
-import { itemsToScore, schemeItemName } from './scheme'
+import { itemsToScore } from './scheme'
 import { formOf, itemsAt, registerOf, type Register, type Sight } from './registers'
 
 /** The records that relations may name, by collection. */
@@ -21,6 +21,7 @@ function needed(collections: readonly string[]): Set<string> {
   if (wanted.delete('users')) wanted.add('contacts')
   if (wanted.has('enterprises')) named.forEach(c => wanted.add(c))
   if (collections.includes('rectifications')) wanted.add('inspection_items')
+  if (collections.includes('reviews')) wanted.add('reviews')
   return wanted
 }
 
@@ -131,7 +132,8 @@ export function shown(world: World | undefined, me: User, collection: string, na
   if (value === undefined || value === null || value === '' || value === 0 || value === false || (Array.isArray(value) && !value.length)) return ''
   const field = formOf(collection).fields.find(x => x.name === name)
   if (collection === 'rectifications' && name === 'item') return [...world?.inspection_items?.values() ?? []].find(i => i.fields.code === value)?.fields.name ?? value
-  if (collection === 'reviews' && name === 'item') return schemeItemName(value)
+  // An appeal not yet sent is named by the score that it is about.
+  if (collection === 'reviews' && name === 'item') return f.item_name || [...world?.reviews?.values() ?? []].find(r => r.fields.item === value && r.fields.item_name)?.fields.item_name || value
   if (field?.to) return [value].flat().map(id => nameIn(world, me, field.to!, id) || (field.to === 'users' ? '其他工作人员' : '（不在本机）')).join('、')
   if (field?.kind === 'number' && field.label.includes('（元）')) return yuan(value)
   if (field?.kind === 'date' || /_(at|on)$|^due$/.test(name)) return isDay(name) ? day(value, now) : when(value, now)
