@@ -38,7 +38,7 @@ export default defineConfig({
     }),
   ],
   build: {
-    outDir: 'dist', emptyOutDir: true, target: 'es2020', reportCompressedSize: true, cssCodeSplit: false,
+    outDir: 'dist', emptyOutDir: true, target: 'es2021', modulePreload: { polyfill: false }, reportCompressedSize: true, cssCodeSplit: false,
     // What every page needs is one file each: small files compress badly.
     rolldownOptions: {
       output: {
