@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { strFromU8, strToU8, unzipSync, zipSync } from 'fflate'
 import { readSheet } from 'read-excel-file/node'
 
 /** The figures of a report workbook's 明细: indicator|first day of the period|organisation → numerator/denominator. */
@@ -14,4 +16,21 @@ export async function parseFile(path: string): Promise<Map<string, string>> {
     out.set(`${r[indicator]}|${day}|${r[org]}`, `${r[num] ?? ''}/${typeof r[den] === 'number' ? r[den] : ''}`)
   }
   return out
+}
+
+/** The bank's workbook with some cells of one row written into, as a spreadsheet program saves it; the row is the one of that name. */
+export async function fillIn(path: string, name: string, cells: Record<string, string>): Promise<Buffer> {
+  const rows = await readSheet(path, '银行答复')
+  const heads = rows[0]!.map(String)
+  const line = rows.findIndex((r) => r[heads.indexOf('名称')] === name) + 1
+  const parts = unzipSync(readFileSync(path))
+  let sheet = strFromU8(parts['xl/worksheets/sheet1.xml']!)
+  for (const [head, text] of Object.entries(cells)) {
+    const cell = String.fromCharCode(65 + heads.indexOf(head)) + line
+    const before = sheet
+    sheet = sheet.replace(new RegExp(`<c r="${cell}"([^>]*?)( t="\\w+")?(/>|>.*?</c>)`), `<c r="${cell}"$1 t="inlineStr"><is><t>${text}</t></is></c>`)
+    if (sheet === before) throw new Error(`the workbook has no cell ${cell} for ${head}`)
+  }
+  parts['xl/worksheets/sheet1.xml'] = strToU8(sheet)
+  return Buffer.from(zipSync(parts))
 }
