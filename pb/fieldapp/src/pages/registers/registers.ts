@@ -11,7 +11,8 @@ export interface Sight { user: User; now: Date; today: string }
 
 export type Tone = 'open' | 'late' | 'good' | 'calm'
 
-export interface Tab { key: string; label: string; holds: (f: Fields, s: Sight) => boolean }
+/** `down`: the newest first, whatever the register's order. */
+export interface Tab { key: string; label: string; holds: (f: Fields, s: Sight) => boolean; down?: true }
 
 /** One thing that may be done with a record now: a sheet with some of its fields. */
 export interface Step {
@@ -262,7 +263,7 @@ export const registers: readonly Register[] = [
   {
     collection: 'duty_rosters', title: '当值安排', group: '结对与值守', icon: '值', roles: [...counter, 'official'], names: ['staff_name', 'user'], notes: ['day', 'half', 'checked_in_at'], sort: '+day',
     state: (f, s) => (f.spot_check === 'fail' ? { word: '抽查不在岗', tone: 'late' } : f.checked_in_at ? { word: '已签到', tone: 'good' } : dayOf(f.day) < s.today ? { word: '未签到', tone: 'late' } : { word: '待签到', tone: 'open' }),
-    tabs: [{ key: 'today', label: '今天', holds: (f, s) => dayOf(f.day) === s.today }, { key: 'coming', label: '以后', holds: (f, s) => dayOf(f.day) > s.today }, { key: 'past', label: '以前', holds: (f, s) => dayOf(f.day) < s.today }],
+    tabs: [{ key: 'today', label: '今天', holds: (f, s) => dayOf(f.day) === s.today }, { key: 'coming', label: '以后', holds: (f, s) => dayOf(f.day) > s.today }, { key: 'past', label: '以前', holds: (f, s) => dayOf(f.day) < s.today, down: true }],
     waits: (f, s) => f.user === s.user.id && dayOf(f.day) === s.today && !f.checked_in_at, edit: [], later: ['checked_in_at', 'location', 'spot_check', 'spot_checked_at'],
     steps: [{ key: 'spot', label: '抽查', roles: ['harbour_head', 'official'], when: (f, s) => dayOf(f.day) === s.today && f.user !== s.user.id, only: ['spot_check', 'note'], required: ['spot_check'], now: ['spot_checked_at'] }],
     options: name => (name === 'spot_check' ? ['pass', 'fail'] : undefined),
