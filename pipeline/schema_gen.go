@@ -511,6 +511,7 @@ var rawSchema = []rawCollection{
 		{"captured_at", kindTime},
 		{"synced_at", kindTime},
 		{"device", kindText},
+		{"evidence", kindJSON},
 	}},
 	{Name: "inspection_items", Columns: []rawColumn{
 		{"id", kindText},
