@@ -160,6 +160,31 @@ func TestTheWarehouseKnowsWhatShowsAnActivityAndNotWhatItsMinutesSay(t *testing.
 	}
 }
 
+func TestTheWarehouseKnowsWhichItemsPassedAndNotWhatWasRemarkedOfThem(t *testing.T) {
+	app := handmade(t)
+	capture(t, app, "inspections")
+	insert(t, app, "inspections", row{"id": "inspection00001", "kind": "patrol", "status": "done", "items": `[{"item":"sign","result":"pass","remark":""},{"item":"officer","result":"fail","remark":"王五不在岗"}]`})
+	insert(t, app, "inspections", row{"id": "inspection00002", "kind": "self", "status": "planned", "items": "null"})
+	insert(t, app, "inspections", row{"id": "inspection00003", "kind": "self", "status": "planned", "items": ""})
+	items := func() string {
+		t.Helper()
+		r := mustRun(t, app, Options{Models: withChange(t, "models/marts/test_items.sql", "-- order: inspection_id\nselect inspection_id, items from stg_inspections")})
+		return query(t, r.MartsPath, "SELECT * FROM test_items ORDER BY 1")
+	}
+	const want = `inspection_id,items
+inspection00001,[{"item":"sign","result":"pass"},{"item":"officer","result":"fail"}]
+inspection00002,[]
+inspection00003,[]
+`
+	if got := items(); got != want {
+		t.Error("in the first night:", got)
+	}
+	execute(t, app, `UPDATE inspections SET items = replace(items, '王五', '赵六') WHERE id = 'inspection00001'`)
+	if got := items(); got != want {
+		t.Error("by the feed:", got)
+	}
+}
+
 func TestTwoNightsEndInTheSameFiguresAsReadingEverythingAtOnce(t *testing.T) {
 	app := newApp(t)
 	capture(t, app)

@@ -70,6 +70,7 @@ var rawSchema = []rawCollection{
 		{"street", kindText},
 		{"harbour", kindText},
 		{"bank", kindText},
+		{"agency", kindText},
 	}},
 	{Name: "devices", Columns: []rawColumn{
 		{"id", kindText},
