@@ -193,6 +193,23 @@ func (f *fair) run(sql string) {
 	}
 }
 
+func TestWhatHappenedToPicturesWhileTriggersWereMissingIsSetRightAtTheNextStart(t *testing.T) {
+	f := openFair(t)
+	f.isHeld(map[string]Change{"minutes": {From: "", To: "来了二十人"}})
+	f.uploads(f.photographs())
+	f.shows("photo minutes")
+	for name := range triggers() {
+		if strings.HasPrefix(name, "sync_photos_") {
+			f.run("DROP TRIGGER " + name)
+		}
+	}
+	f.run(`DELETE FROM photos`)
+	if err := prepare(f.app, f.district.now); err != nil {
+		t.Fatal(err)
+	}
+	f.shows("minutes")
+}
+
 func TestOneOfTwoPicturesIsEnough(t *testing.T) {
 	f := openFair(t)
 	f.isHeld(map[string]Change{"minutes": {From: "", To: "来了二十人"}})

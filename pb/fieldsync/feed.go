@@ -294,6 +294,7 @@ func recapture(tx core.App, had map[string]string) error {
 		`UPDATE users SET scope_grids = ` + membership("users.id") + ` WHERE scope_grids IS NOT ` + membership("users.id"),
 		`UPDATE users SET scope_harbours = ` + near + ` WHERE scope_harbours IS NOT ` + near,
 		strings.Replace(listedBanks("referral_batches.id"), "WHERE id = referral_batches.id AND", "WHERE", 1),
+		hooks.MendActivityEvidence,
 		`UPDATE demands SET scope_banks = ` + strings.ReplaceAll(banks, "NEW.", "demands.") + ` WHERE scope_banks IS NOT ` + strings.ReplaceAll(banks, "NEW.", "demands."),
 	}
 	for _, h := range hooks.Holdings {
