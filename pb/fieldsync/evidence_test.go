@@ -1,9 +1,12 @@
 package fieldsync
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/filesystem"
 
 	"gangwan/hooks"
@@ -243,4 +246,33 @@ func TestNobodyIsBelievedWhoWritesTheEvidenceHimself(t *testing.T) {
 	// Nor is an administrator, whose console may show what was true a minute ago.
 	f.edit("activities", made, map[string]any{"evidence": []string{"photo", "minutes"}})
 	f.shows("")
+}
+
+func TestAnUpgradeSaysOfTheActivitiesThereAreWhatShowsThem(t *testing.T) {
+	f := openFair(t)
+	f.pull(0)
+	dir := f.app.DataDir()
+	f.close()
+	old, err := boot(dir) // none of our hooks: as the release before, which knows nothing of evidence
+	if err != nil {
+		t.Fatal(err)
+	}
+	items := core.AppMigrations.Items()
+	at := slices.IndexFunc(items, func(m *core.Migration) bool { return m.File == "20261127_01_activity_evidence.go" })
+	if err := old.RunInTransaction(items[at].Down); err != nil {
+		t.Fatal(err)
+	}
+	f.app = old
+	for name, sql := range triggers() {
+		if !strings.Contains(name, "_evidence_") {
+			f.run(sql)
+		}
+	}
+	f.run(`UPDATE activities SET status = 'held', minutes = '来了二十人' WHERE id = '` + f.activity + `'`)
+	f.run(`INSERT INTO photos (id, collection, record, file) VALUES ('photo0000000001', 'activities', '` + f.activity + `', 'a.jpg'), ('photo0000000002', 'services', '` + f.activity + `', 'b.jpg')`)
+	if err := errors.Join(old.RunInTransaction(items[at].Up), old.ResetBootstrapState()); err != nil {
+		t.Fatal(err)
+	}
+	f.serve(dir)
+	f.shows("photo minutes")
 }
