@@ -100,6 +100,9 @@ func triggers() map[string]string {
 		add(fmt.Sprintf("%s_%s_touch_%s", t.Parent, t.Column, t.Child), fmt.Sprintf("AFTER UPDATE OF %[2]s ON %[1]s WHEN OLD.%[2]s IS NOT NEW.%[2]s", t.Parent, t.Column),
 			fmt.Sprintf("UPDATE %[1]s SET %[2]s = %[2]s WHERE %[2]s = NEW.id;", t.Child, t.Key))
 	}
+	for _, t := range hooks.ActivityEvidence {
+		add(t.Name, t.When, t.Do)
+	}
 	// A dispatched list is held by every bank it names.
 	for _, on := range []struct{ name, when, row string }{
 		{"insert", "AFTER INSERT", "NEW"}, {"update", "AFTER UPDATE OF bank, batch", "NEW"}, {"update_old", "AFTER UPDATE OF batch", "OLD"}, {"delete", "AFTER DELETE", "OLD"}} {
@@ -293,6 +296,7 @@ func recapture(tx core.App, had map[string]string) error {
 		`UPDATE users SET scope_grids = ` + membership("users.id") + ` WHERE scope_grids IS NOT ` + membership("users.id"),
 		`UPDATE users SET scope_harbours = ` + near + ` WHERE scope_harbours IS NOT ` + near,
 		strings.Replace(listedBanks("referral_batches.id"), "WHERE id = referral_batches.id AND", "WHERE", 1),
+		hooks.MendActivityEvidence,
 		`UPDATE demands SET scope_banks = ` + strings.ReplaceAll(banks, "NEW.", "demands.") + ` WHERE scope_banks IS NOT ` + strings.ReplaceAll(banks, "NEW.", "demands."),
 	}
 	for _, h := range hooks.Holdings {
