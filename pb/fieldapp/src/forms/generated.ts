@@ -1044,6 +1044,7 @@ export interface Activity {
   synced_at: string
   device: string
   skew: number
+  evidence: ('photo' | 'roster' | 'minutes')[]
 }
 
 /** feedback */
