@@ -113,6 +113,15 @@ func (a *applier) again(s *sent, known *ledger) (Result, error) {
 	if !bytes.Equal(known.Hash, s.hash) {
 		return a.refuseReuse(s.m, s.raw)
 	}
+	if known.Status == Deferred {
+		var err error
+		if _, err = a.resume(s.m.Record, -1, 1); err == nil {
+			known, err = a.known(s.m.ID)
+		}
+		if err != nil {
+			return Result{}, err
+		}
+	}
 	r, err := known.result(s.m.ID)
 	r.Duplicate = true
 	return r, err
