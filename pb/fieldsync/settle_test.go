@@ -158,7 +158,7 @@ func TestWhatWaitsGoesOnWhenItsRecordComesFromTheConsoleOrByPlainSQL(t *testing.
 				d := newDistrict(t)
 				p := d.phone("worker1")
 				v := p.visit("enterpris0later", "grid10000000000")
-				edit := d.update(v["record"].(string), "notes", "", "第二次")
+				edit := p.update("visits", v["record"].(string), "notes", "", "第二次")
 				for _, r := range p.push(v, edit) {
 					expect(t, r, Deferred, "")
 				}

@@ -11,11 +11,6 @@ import (
 
 // What clients written in other languages do differently, and what a queue must never stop at.
 
-func (d *district) update(record, field string, from, to any) map[string]any {
-	return map[string]any{"id": d.id(), "op": "update", "collection": "visits", "record": record, "captured_at": "2026-09-01T01:00:00Z",
-		"changes": map[string]any{field: map[string]any{"from": from, "to": to}}}
-}
-
 func TestAWholeNumberCountsAsOneHoweverItIsWritten(t *testing.T) {
 	d := newDistrict(t)
 	p := d.phone("worker1")
@@ -136,7 +131,7 @@ func TestAValueTooLongForAnyFieldIsRefusedThoughItsFieldChangedMeanwhile(t *test
 	p.push(v)
 	record := v["record"].(string)
 	d.edit("visits", record, map[string]any{"notes": "区里"})
-	r := p.push(d.update(record, "notes", "", strings.Repeat("x", 2<<20)), d.update(record, "handbook_left", false, true))
+	r := p.push(p.update("visits", record, "notes", "", strings.Repeat("x", 2<<20)), p.update("visits", record, "handbook_left", false, true))
 	expect(t, r[0], Rejected, "too_long")
 	expect(t, r[1], Applied, "")
 }
@@ -148,14 +143,14 @@ func TestAReportThatWasMendedIsNotMendedASecondTime(t *testing.T) {
 	p.push(v)
 	record := v["record"].(string)
 	replacing := func(m map[string]any, old map[string]any) map[string]any { m["replaces"] = old["id"]; return m }
-	a := d.update(record, "outcome", "met", "danced")
+	a := p.update("visits", record, "outcome", "met", "danced")
 	expect(t, p.push(a)[0], Rejected, "not_in_list")
-	b := replacing(d.update(record, "outcome", "met", "sung"), a)
+	b := replacing(p.update("visits", record, "outcome", "met", "sung"), a)
 	expect(t, p.push(b)[0], Rejected, "not_in_list")
-	c := replacing(d.update(record, "outcome", "met", "absent"), b)
+	c := replacing(p.update("visits", record, "outcome", "met", "absent"), b)
 	expect(t, p.push(c)[0], Applied, "")
 	for _, old := range []map[string]any{a, b, c} {
-		expect(t, p.push(replacing(d.update(record, "outcome", "absent", "refused"), old))[0], Rejected, "already_settled")
+		expect(t, p.push(replacing(p.update("visits", record, "outcome", "absent", "refused"), old))[0], Rejected, "already_settled")
 	}
 }
 
