@@ -143,8 +143,12 @@ func (a *applier) resume(record string, after int64, n int) (last int64, err err
 	return last, nil
 }
 
-// resumeWaits does so for all, in small steps so that pushes get their turn.
+// resumeWaits does so for all, in small steps so that pushes get their turn; where nothing waits, nothing is written.
 func (s *Server) resumeWaits() error {
+	var waiting bool
+	if err := s.app.DB().NewQuery(`SELECT EXISTS (SELECT 1 FROM sync_deferred)`).Row(&waiting); err != nil || !waiting {
+		return err
+	}
 	for at, more := int64(-1), true; more; {
 		if err := s.write(100, func(tx core.App) error {
 			a := &applier{tx: tx, received: s.now()}

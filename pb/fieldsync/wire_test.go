@@ -154,15 +154,15 @@ func TestAReportThatWasMendedIsNotMendedASecondTime(t *testing.T) {
 	}
 }
 
-func TestAPictureWhoseDescriptionComesAsATypedPartIsTaken(t *testing.T) {
+func TestAPictureWhoseDescriptionIsWrittenInAnotherMannerIsTaken(t *testing.T) {
 	d := newDistrict(t)
 	p := d.phone("worker1")
 	_, _, meta := p.captured()
 	data := picturePNG(7)
-	meta.Device, meta.SHA256, meta.Bytes = p.device, sumOf(data), int64(len(data))
+	meta.Device, meta.SHA256, meta.Bytes = p.device, strings.ToUpper(sumOf(data)), int64(len(data))
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
-	for name, content := range map[string][]byte{"meta": mustJSON(meta), "file": data} {
+	for name, content := range map[string][]byte{"meta": mustJSON(meta), "file": data} { // as a browser sends a typed part
 		part, _ := form.CreateFormFile(name, "blob")
 		_, _ = part.Write(content)
 	}
