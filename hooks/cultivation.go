@@ -11,7 +11,7 @@ import (
 // BindCultivation runs the rules of the 融资培育台账 (§三(二)三, 附件三): one work at a time with an enterprise not yet bankable. It
 // graduates into a demand, or is dropped with a reason, which closes the demand that waited for it.
 func BindCultivation(app core.App, now Clock) {
-	app.OnRecordCreate("cultivations").BindFunc(func(e *core.RecordEvent) error {
+	OnCreate(app, "cultivations", func(e *core.RecordEvent) error {
 		return inTransaction(e, func(core.App) error {
 			return prepareNew(e, now(), prepareCultivation)
 		}, func(tx core.App) error {

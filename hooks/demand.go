@@ -39,7 +39,7 @@ var (
 
 // BindDemand runs the rules of demands, their matches at banks and their events.
 func BindDemand(app core.App, now Clock) {
-	app.OnRecordCreate("demands").BindFunc(func(e *core.RecordEvent) error {
+	OnCreate(app, "demands", func(e *core.RecordEvent) error {
 		if err := prepareDemand(e.Context, e.App, e.Record, actorOf(e.Context), now()); err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func BindDemand(app core.App, now Clock) {
 			return err
 		})
 	})
-	app.OnRecordValidate("demands").BindFunc(func(e *core.RecordEvent) error {
+	OnValidate(app, "demands", func(e *core.RecordEvent) error {
 		if e.Record.GetString("enterprise") == "" && e.Record.GetString("applicant") == "" {
 			return Violation("enterprise", "applicant_needed")
 		}
@@ -65,7 +65,7 @@ func BindDemand(app core.App, now Clock) {
 		}
 		return e.Next()
 	})
-	app.OnRecordCreate("demand_matches").BindFunc(func(e *core.RecordEvent) error {
+	OnCreate(app, "demand_matches", func(e *core.RecordEvent) error {
 		return inTransaction(e, func(tx core.App) error {
 			return prepareMatch(tx, e.Record, actorOf(e.Context), now())
 		}, func(tx core.App) error {
@@ -84,7 +84,7 @@ func BindDemand(app core.App, now Clock) {
 			return restage(tx, e.Record.GetString("demand"), stage, matchDate(e.Record, stage))
 		})
 	})
-	app.OnRecordCreate("demand_events").BindFunc(func(e *core.RecordEvent) error {
+	OnCreate(app, "demand_events", func(e *core.RecordEvent) error {
 		var demand, match *core.Record
 		return inTransaction(e, func(tx core.App) (err error) {
 			demand, match, err = prepareEvent(tx, e.Record, actorOf(e.Context), now())

@@ -13,7 +13,7 @@ var usccShape = regexp.MustCompile(`^[0-9A-HJ-NPQRTUWXY]{18}$`)
 
 // BindEnterprise runs the rules of market entities on every save.
 func BindEnterprise(app core.App, now Clock) {
-	app.OnRecordCreate("enterprises").BindFunc(func(e *core.RecordEvent) error {
+	OnCreate(app, "enterprises", func(e *core.RecordEvent) error {
 		r := e.Record
 		normaliseEnterprise(r)
 		defaultTo(r, "status", "active")
@@ -40,7 +40,7 @@ func BindEnterprise(app core.App, now Clock) {
 		normaliseEnterprise(e.Record)
 		return e.Next()
 	})
-	app.OnRecordValidate("enterprises").BindFunc(func(e *core.RecordEvent) error {
+	OnValidate(app, "enterprises", func(e *core.RecordEvent) error {
 		if code := e.Record.GetString("uscc"); code != "" && !usccShape.MatchString(code) {
 			return Violation("uscc", "bad_uscc")
 		}

@@ -72,6 +72,7 @@ var catalogue = map[string]string{
 	"closed_in_production": "正式运行时不能这样操作：表结构只由程序升级改变，数据只按规则改变",
 	"export_not_allowed":   "你没有导出的权限，请联系区管理员开通“可导出”；页面仍可查看",
 	"log_kept":             "操作日志不能修改或删除",
+	"log_days":             "操作日志的保存天数是 180 到 9999 的整数（网络安全法要求至少六个月）",
 	// mutations
 	"bad_mutation":       "这条上报无法识别",
 	"mutation_reused":    "同一上报编号已用于其他内容",

@@ -43,9 +43,9 @@ func BindFacts(app core.App) {
 			}
 			return e.Next()
 		}
-		app.OnRecordCreate(collection).BindFunc(tidy)
+		OnCreate(app, collection, tidy)
 		app.OnRecordUpdate(collection).BindFunc(tidy)
-		app.OnRecordValidate(collection).BindFunc(func(e *core.RecordEvent) error {
+		OnValidate(app, collection, func(e *core.RecordEvent) error {
 			if err := checkFacts(e.Record); err != nil {
 				return err
 			}

@@ -10,7 +10,7 @@ import (
 // BindFeedback runs the rules of what the 问题收集箱 collects (§三(二)五, 附件四): routed, answered, delivered, closed; a complaint
 // is judged by officials, and one that is upheld must be put right.
 func BindFeedback(app core.App, now Clock) {
-	app.OnRecordCreate("feedback").BindFunc(func(e *core.RecordEvent) error {
+	OnCreate(app, "feedback", func(e *core.RecordEvent) error {
 		return inTransaction(e, func(tx core.App) error {
 			return prepareNew(e, now(), prepareFeedback)
 		}, func(tx core.App) error {

@@ -143,7 +143,7 @@ func (f *Form) Prefill(r, user *core.Record) {
 // BindForms holds every record made on a device to what its form says of its author.
 func BindForms(app core.App) {
 	for collection, form := range Forms {
-		app.OnRecordValidate(collection).BindFunc(func(e *core.RecordEvent) error {
+		OnValidate(app, collection, func(e *core.RecordEvent) error {
 			if actor := actorOf(e.Context); actor != nil && e.Record.IsNew() {
 				for _, f := range form.Fields {
 					if f.Fill == "self" && f.Merge == "fixed" && e.Record.GetString(f.Name) != actor.Id {

@@ -44,7 +44,7 @@ func BindInspection(app core.App, now Clock) {
 	onSave(app, "inspection_items", now, func(_ core.App, r, _ *core.Record, _ time.Time) error {
 		return inOrder(r, "ends_before_start", "from", "until")
 	})
-	app.OnRecordCreate("inspections").BindFunc(func(e *core.RecordEvent) error {
+	OnCreate(app, "inspections", func(e *core.RecordEvent) error {
 		return inTransaction(e, func(core.App) error {
 			return prepareNew(e, now(), prepareInspection)
 		}, func(tx core.App) error { return demandMending(tx, e.Record) })

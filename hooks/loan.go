@@ -19,7 +19,7 @@ var evidenceLevels = []string{"self_reported", "bank_entered", "bank_confirmed",
 // BindLoan runs the rules of loans, one row per contract. A loan that answers a demand is that demand's disbursement:
 // the step is noted with it, in the same transaction.
 func BindLoan(app core.App, now Clock) {
-	app.OnRecordCreate("loans").BindFunc(func(e *core.RecordEvent) error {
+	OnCreate(app, "loans", func(e *core.RecordEvent) error {
 		var match *core.Record
 		return inTransaction(e, func(tx core.App) (err error) {
 			match, err = prepareLoan(tx, e.Record, actorOf(e.Context), now())
@@ -36,7 +36,7 @@ func BindLoan(app core.App, now Clock) {
 			return checkLoanChange(tx, e.Record, actorOf(e.Context), now())
 		}, func(core.App) error { return nil })
 	})
-	app.OnRecordValidate("loans").BindFunc(func(e *core.RecordEvent) error {
+	OnValidate(app, "loans", func(e *core.RecordEvent) error {
 		if err := checkLoan(e.Record, now()); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +21,7 @@ import (
 )
 
 // The access log (操作日志, collection read_log): who read, exported and changed what. Its lines are written once; triggers keep
-// them even against plain SQL. What phones send is not in it a second time: sync_mutations names the device of each change.
+// them even against plain SQL, for as many days as a dated parameter says. What phones send is not in it a second time: sync_mutations names the device of each change.
 
 // Entry is one line of the access log. Collection, Record, Target, Rows and Changes stay empty where they mean nothing.
 type Entry struct {
@@ -239,13 +240,43 @@ func (q *logQueue) close() {
 // keptTables are append-only: their names, and the triggers that keep them so, by name.
 var keptTables = map[string]string{"sync_audit": "audit_kept_", "read_log": "log_kept_"}
 
-// KeptTriggers are the triggers that let nobody change or delete a line of a log, as their SQL by name. They came with the
+// logKeepDays is the dated parameter that says for how many days lines of the access log are kept: 400 where there is none, never
+// fewer than leastLogDays (网络安全法第二十一条: six months at least).
+const (
+	logKeepDays  = "log.keep_days"
+	leastLogDays = 180
+)
+
+// logOver is the SQL of the time before which the access log's lines may go: by the server's clock, unknown while that never ran.
+var logOver = fmt.Sprintf(`strftime('%%Y-%%m-%%d %%H:%%M:%%fZ', (SELECT now FROM sync_clock), '-' || COALESCE((SELECT CASE WHEN p.value NOT GLOB '*[^0-9]*' AND length(p.value) BETWEEN 1 AND 4 THEN max(%d, CAST(p.value AS INTEGER)) ELSE 400 END`+
+	` FROM parameters p, sync_clock c WHERE p.code = '%s' AND p."from" <= c.now AND (p.until = '' OR p.until > c.now) ORDER BY p."from" DESC, p.id LIMIT 1), 400) || ' days')`, leastLogDays, logKeepDays)
+
+// ExpireLog removes the oldest lines of the access log whose time is over, at most as many as asked for, and writes a line about
+// it. It returns how many went.
+func ExpireLog(app core.App, now time.Time, most int) (int, error) {
+	result, err := app.DB().NewQuery(`DELETE FROM read_log WHERE id IN (SELECT id FROM read_log WHERE at != '' AND at < ` + logOver + ` ORDER BY at LIMIT {:most})`).
+		Bind(dbx.Params{"most": most}).Execute()
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	return int(n), Log(app, Entry{At: now, Action: "delete", Actor: "系统", Collection: "read_log", Target: "保存期满", Rows: int(n)})
+}
+
+// KeptTriggers are the triggers that let nobody change a line of a log, or delete one before its time, as their SQL by name. They came with the
 // migrations; a collection that is deleted and made anew loses them without a word.
 func KeptTriggers() map[string]string {
 	out := map[string]string{}
 	for table, prefix := range keptTables {
 		for _, does := range []string{"update", "delete"} {
-			out[prefix+does] = fmt.Sprintf(`CREATE TRIGGER %s%s BEFORE %s ON %s BEGIN SELECT RAISE(ABORT, '%[4]s is append-only'); END`, prefix, does, strings.ToUpper(does), table)
+			when := ""
+			if table == "read_log" && does == "delete" {
+				when = " WHEN COALESCE(OLD.at = '' OR OLD.at >= " + logOver + ", 1)"
+			}
+			out[prefix+does] = fmt.Sprintf(`CREATE TRIGGER %s%s BEFORE %s ON %s%s BEGIN SELECT RAISE(ABORT, '%[4]s is append-only'); END`, prefix, does, strings.ToUpper(does), table, when)
 		}
 	}
 	return out
@@ -318,6 +349,13 @@ func BindLog(app core.App, now Clock) {
 	app.OnRecordDelete("read_log").BindFunc(kept)
 	app.OnRecordCreateRequest("read_log").BindFunc(func(*core.RecordRequestEvent) error {
 		return apis.NewForbiddenError(Message("system_only"), nil)
+	})
+	app.OnRecordValidate("parameters").BindFunc(func(e *core.RecordEvent) error {
+		days, err := strconv.Atoi(e.Record.GetString("value"))
+		if e.Record.GetString("code") == logKeepDays && (err != nil || days < leastLogDays || days > 9999) {
+			return Violation("value", "log_days")
+		}
+		return e.Next()
 	})
 	bindReads(app, now)
 	bindChanges(app, now)

@@ -32,7 +32,7 @@ func BindMerge(app core.App, now Clock) {
 	app.OnRecordCreateRequest("enterprise_merges").BindFunc(byWhom)
 	app.OnRecordUpdateRequest("enterprise_merges").BindFunc(byWhom)
 	nothing := func(core.App) error { return nil }
-	app.OnRecordCreate("enterprise_merges").BindFunc(func(e *core.RecordEvent) error {
+	OnCreate(app, "enterprise_merges", func(e *core.RecordEvent) error {
 		return inTransaction(e, func(tx core.App) error {
 			r := e.Record
 			defaultTo(r, "status", "merged")

@@ -23,7 +23,7 @@ var withDepartment = []string{"expected", "uploaded", "returned"}
 
 // BindReferral runs the rules of departments' lists and their rows.
 func BindReferral(app core.App, now Clock) {
-	app.OnRecordCreate("referral_batches").BindFunc(func(e *core.RecordEvent) error {
+	OnCreate(app, "referral_batches", func(e *core.RecordEvent) error {
 		if err := prepareNew(e, now(), prepareBatch); err != nil {
 			return err
 		}

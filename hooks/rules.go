@@ -17,7 +17,7 @@ type rule func(app core.App, r, actor *core.Record, now time.Time) error
 
 // onSave binds a rule to a collection; a new record is stamped and put into its scopes.
 func onSave(app core.App, collection string, now Clock, check rule) {
-	app.OnRecordCreate(collection).BindFunc(func(e *core.RecordEvent) error {
+	OnCreate(app, collection, func(e *core.RecordEvent) error {
 		if err := prepareNew(e, now(), check); err != nil {
 			return err
 		}

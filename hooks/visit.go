@@ -8,7 +8,7 @@ import (
 
 // BindVisit runs the visit rules on every save: console, API, sync and import.
 func BindVisit(app core.App, now Clock) {
-	app.OnRecordCreate("visits").BindFunc(func(e *core.RecordEvent) error {
+	OnCreate(app, "visits", func(e *core.RecordEvent) error {
 		r, actor := e.Record, actorOf(e.Context)
 		defaultTo(r, "captured_at", Stored(now()))
 		defaultTo(r, "review", "none")
@@ -25,7 +25,7 @@ func BindVisit(app core.App, now Clock) {
 		}
 		return e.Next()
 	})
-	app.OnRecordValidate("visits").BindFunc(func(e *core.RecordEvent) error {
+	OnValidate(app, "visits", func(e *core.RecordEvent) error {
 		if err := checkVisit(e.Record, actorOf(e.Context)); err != nil {
 			return err
 		}
@@ -35,7 +35,7 @@ func BindVisit(app core.App, now Clock) {
 
 // BindPhoto keeps photos where their owner is.
 func BindPhoto(app core.App) {
-	app.OnRecordCreate("photos").BindFunc(func(e *core.RecordEvent) error {
+	OnCreate(app, "photos", func(e *core.RecordEvent) error {
 		if err := ensureScopes(e.App, actorOf(e.Context), e.Record); err != nil {
 			return err
 		}

@@ -143,7 +143,11 @@ func (e *extractor) read(m *manifest) (*extraction, error) {
 func (e *extractor) collection(m *manifest, c rawCollection, last, pin int64, full, captured bool) (int64, error) {
 	var columns []string
 	for _, col := range c.Columns {
-		columns = append(columns, `t."`+col.Name+`"`)
+		part := trimmed[c.Name+"."+col.Name]
+		if part == "" {
+			part = `t."` + col.Name + `"`
+		}
+		columns = append(columns, part)
 	}
 	fields := strings.Join(columns, ", ")
 	var query string

@@ -98,11 +98,11 @@ func (m *manifest) removeOrphans(warehouse string) error {
 	})
 }
 
-// schemaDigest changes when a field joins or leaves the warehouse, or changes its type.
+// schemaDigest changes when a field joins or leaves the warehouse, changes its type, or is trimmed otherwise.
 func schemaDigest() string {
-	b, err := json.Marshal(rawSchema)
+	b, err := json.Marshal([]any{rawSchema, trimmed})
 	if err != nil {
-		panic(err) // a slice of strings
+		panic(err) // nothing but strings
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])

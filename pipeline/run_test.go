@@ -143,6 +143,48 @@ func TestARowOfEveryCollectionArrivesInTheWarehouseWithItsSumsAndItsChanges(t *t
 	mustRun(t, app, Options{})
 }
 
+// Minutes are personal and stay behind; that there are some must be told, or no figure can say which activities took place.
+func TestTheWarehouseKnowsWhatShowsAnActivityAndNotWhatItsMinutesSay(t *testing.T) {
+	app := handmade(t)
+	insert(t, app, "activities", row{"id": "activity0000001", "title": "对接会", "kind": "matchmaking", "status": "held", "minutes": "张三说他缺钱", "evidence": `["photo","minutes"]`})
+	insert(t, app, "activities", row{"id": "activity0000002", "title": "沙龙", "kind": "salon", "status": "held", "evidence": `["roster"]`})
+	capture(t, app, "activities")
+	shown := withChange(t, "models/marts/test_shown_activities.sql", "-- order: activity_id\nselect activity_id, evidence from stg_activities")
+	r := mustRun(t, app, Options{Models: shown})
+	const want = "activity_id,evidence\nactivity0000001,[\"photo\",\"minutes\"]\nactivity0000002,[\"roster\"]\n"
+	if got := query(t, r.MartsPath, "SELECT * FROM test_shown_activities ORDER BY 1"); got != want {
+		t.Errorf("%q", got)
+	}
+	if i := slices.IndexFunc(rawSchema, func(c rawCollection) bool { return c.Name == "activities" }); slices.ContainsFunc(rawSchema[i].Columns, func(c rawColumn) bool { return c.Name == "minutes" }) {
+		t.Error("what was said at an activity enters the warehouse")
+	}
+}
+
+func TestTheWarehouseKnowsWhichItemsPassedAndNotWhatWasRemarkedOfThem(t *testing.T) {
+	app := handmade(t)
+	capture(t, app, "inspections")
+	insert(t, app, "inspections", row{"id": "inspection00001", "kind": "patrol", "status": "done", "items": `[{"item":"sign","result":"pass","remark":""},{"item":"officer","result":"fail","remark":"王五不在岗"}]`})
+	insert(t, app, "inspections", row{"id": "inspection00002", "kind": "self", "status": "planned", "items": "null"})
+	insert(t, app, "inspections", row{"id": "inspection00003", "kind": "self", "status": "planned", "items": ""})
+	items := func() string {
+		t.Helper()
+		r := mustRun(t, app, Options{Models: withChange(t, "models/marts/test_items.sql", "-- order: inspection_id\nselect inspection_id, items from stg_inspections")})
+		return query(t, r.MartsPath, "SELECT * FROM test_items ORDER BY 1")
+	}
+	const want = `inspection_id,items
+inspection00001,[{"item":"sign","result":"pass"},{"item":"officer","result":"fail"}]
+inspection00002,[]
+inspection00003,[]
+`
+	if got := items(); got != want {
+		t.Error("in the first night:", got)
+	}
+	execute(t, app, `UPDATE inspections SET items = replace(items, '王五', '赵六') WHERE id = 'inspection00001'`)
+	if got := items(); got != want {
+		t.Error("by the feed:", got)
+	}
+}
+
 func TestTwoNightsEndInTheSameFiguresAsReadingEverythingAtOnce(t *testing.T) {
 	app := newApp(t)
 	capture(t, app)

@@ -43,7 +43,7 @@ var extracted = []string{
 
 // kept names the only fields of a collection of persons or their things that a figure needs; all others stay out.
 var kept = map[string][]string{
-	"users":   {"id", "role", "street", "harbour", "bank"},
+	"users":   {"id", "role", "street", "harbour", "bank", "agency"},
 	"devices": {"id", "user", "app_version", "state"},
 }
 
@@ -77,6 +77,13 @@ var dropped = map[string][]string{
 	"relending_bases":  {"note"},
 	"equity_cases":     {"enterprise_name", "note"},
 	"reviews":          {"remark", "appeal_answer"},
+}
+
+// trimmed are the fields of which only a part enters the warehouse, as the SQL that takes it from the row t: of an inspection's
+// items which passed (STD-05), not what was remarked of whom.
+var trimmed = map[string]string{
+	"inspections.items": `(SELECT json_group_array(json_object('item', i.value ->> 'item', 'result', i.value ->> 'result'))
+		FROM json_each(CASE WHEN json_valid(t.items) THEN t.items ELSE '[]' END) i WHERE i.type = 'object')`,
 }
 
 // everywhere are the server's own columns, which follow the present grid and bank: figures use the grid at capture or at T.

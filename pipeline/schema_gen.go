@@ -70,6 +70,7 @@ var rawSchema = []rawCollection{
 		{"street", kindText},
 		{"harbour", kindText},
 		{"bank", kindText},
+		{"agency", kindText},
 	}},
 	{Name: "devices", Columns: []rawColumn{
 		{"id", kindText},
@@ -511,6 +512,7 @@ var rawSchema = []rawCollection{
 		{"captured_at", kindTime},
 		{"synced_at", kindTime},
 		{"device", kindText},
+		{"evidence", kindJSON},
 	}},
 	{Name: "inspection_items", Columns: []rawColumn{
 		{"id", kindText},

@@ -26,8 +26,8 @@ func TestNoPhoneNameOrFreeNoteOfAPersonEntersTheWarehouse(t *testing.T) {
 				}
 			}
 		}
-		if c.Name == "users" && len(c.Columns) != 5 {
-			t.Errorf("users: %v, want only id, role, street, harbour, bank", c.Columns)
+		if c.Name == "users" && len(c.Columns) != 6 {
+			t.Errorf("users: %v, want only id, role, street, harbour, bank, agency", c.Columns)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -185,5 +186,44 @@ func TestOverdueDemandsCountWorkingDaysByTheCalendar(t *testing.T) {
 	run(`UPDATE demands SET stage = 'withdrawn' WHERE id = 'demand000000002'`)
 	if got := over("2026-10-12 02:00:00.000Z"); len(got) != 1 {
 		t.Error("what is withdrawn is nobody's duty:", got)
+	}
+}
+
+// Monday 23 November 2026; the Friday before it was made a holiday for the test, the Sunday a working day.
+func TestWhatIsToBeAnsweredOrPutRightIsOverdueFromTheWorkingDayAfterItsTerm(t *testing.T) {
+	app := fresh.App(t)
+	run := func(sql string) {
+		t.Helper()
+		if _, err := app.DB().NewQuery(sql).Execute(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(`INSERT INTO holidays (id, day, kind) VALUES ('holiday00000001', '2026-11-20', 'holiday'), ('workday00000001', '2026-11-22', 'workday')`)
+	for i, due := range []string{"2026-11-18", "2026-11-19", "2026-11-20", "2026-11-22", "2026-11-23"} {
+		// A term ends with its day in Shanghai.
+		run(fmt.Sprintf(`INSERT INTO feedback (id, number, status, due) VALUES ('feedback000000%d', 'open %s', 'open', '%s 15:59:59.000Z')`, i, due[8:], due))
+		run(fmt.Sprintf(`INSERT INTO rectifications (id, demand, due, recheck_result) VALUES ('rectification0%d', 'open %s', '%s 15:59:59.000Z', 'failed')`, i, due[8:], due))
+	}
+	run(`INSERT INTO feedback (id, number, status, due) VALUES ('feedback0000010', 'answered', 'answered', '2026-11-02 15:59:59.000Z'), ('feedback0000011', 'no term', 'open', '')`)
+	run(`INSERT INTO rectifications (id, demand, due, done_on) VALUES ('rectification10', 'done', '2026-11-02 15:59:59.000Z', '2026-11-21 02:00:00.000Z')`)
+	for now, want := range map[string]string{
+		"2026-11-20 02:00:00.000Z": "open 18:1",                     // the nineteenth was a working day, the twentieth is none
+		"2026-11-22 02:00:00.000Z": "open 18:2 open 19:1 open 20:1", // the Sunday counts
+		"2026-11-23 15:59:00.000Z": "open 18:3 open 19:2 open 20:2 open 22:1",
+		"2026-11-23 16:01:00.000Z": "open 18:4 open 19:3 open 20:3 open 22:2 open 23:1",
+	} {
+		run(`UPDATE sync_clock SET now = '` + now + `'`)
+		for view, name := range map[string]string{
+			"overdue_feedback o JOIN feedback f ON f.id = o.feedback":                  "f.number",
+			"overdue_rectifications o JOIN rectifications r ON r.id = o.rectification": "r.demand",
+		} {
+			var got []string
+			if err := app.DB().NewQuery(`SELECT ` + name + ` || ':' || o.over_days FROM ` + view + ` ORDER BY 1`).Column(&got); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Join(got, " ") != want {
+				t.Errorf("at %s %s: %q, expected %q", now, view, got, want)
+			}
+		}
 	}
 }

@@ -176,7 +176,7 @@ func live(ctx context.Context, app core.App, clock *Clock, d *district, server *
 	if err := d.load(app, clock, say); err != nil {
 		return err
 	}
-	s := &story{d: d, app: app, clock: clock, say: say}
+	s := &story{d: d, app: app, clock: clock, say: say, base: server.url}
 	clock.Set(d.start.Add(6 * time.Hour))
 	if err := s.makePeopleReady(ctx, server.url); err != nil {
 		return err
@@ -198,7 +198,7 @@ func live(ctx context.Context, app core.App, clock *Clock, d *district, server *
 	t := s.total()
 	say("合计：走访 %d（迟报 %.1f%%），签名 %d，照片 %d，需求 %d，对接 %d，进展 %d，贷款 %d，现场新增 %d；冲突 %d，被退回 %d，重复送达 %d",
 		t.Visits, 100*float64(t.Late)/float64(max(1, t.Visits)), t.Signatures, t.Photos, t.Demands, t.Matches, t.Events, t.Loans, t.Enterprises, t.Conflicts, t.Rejected, t.Duplicates)
-	say("管理员：网格改派 %d 次，主体迁移网格 %d 户，停业或搬离 %d 户，处理现场新增 %d 户，审核走访 %d 次", t.Reassigned, t.Moved, t.Closed, t.Confirmed, t.Reviewed)
+	say("管理员：网格改派 %d 次，主体迁移网格 %d 户，停业或搬离 %d 户，处理现场新增 %d 户，审核走访 %d 次，重新办理被退回 %d 条", t.Reassigned, t.Moved, t.Closed, t.Confirmed, t.Reviewed, t.Replayed)
 	say("核对：%d 台设备与服务器一致，待上报 0 条（%.0f 秒）", len(s.phones()), time.Since(began).Seconds())
 
 	accounts, err := s.accounts(admin)

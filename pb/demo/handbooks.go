@@ -82,5 +82,6 @@ func (d *district) parameters() [][3]string {
 		{"inclusive.credit_limit", "10000000", "普惠小微单户授信上限，元"},
 		{"startup.cap_person", "300000", "个人创业担保贷款上限，元"},
 		{"startup.cap_company", "3000000", "小微企业创业担保贷款上限，元"},
+		{"log.keep_days", "400", "操作日志保存天数，不少于 180"},
 	}
 }

@@ -35,7 +35,7 @@ const (
 type tally struct {
 	Visits, Late, Photos, Signatures, Enterprises, Updates, Demands, Matches, Events, Loans int
 	Applied, Conflicts, Rejected, Duplicates                                                int
-	Reassigned, Moved, Closed, Confirmed, Reviewed                                          int
+	Reassigned, Moved, Closed, Confirmed, Reviewed, Replayed                                int
 }
 
 type story struct {
@@ -43,6 +43,7 @@ type story struct {
 	app      core.App
 	clock    *Clock
 	say      func(format string, args ...any)
+	base     string // the server's address
 	workers  []*worker
 	harbours []*desk
 	banks    []*desk
@@ -308,7 +309,7 @@ func (s *story) run(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", date.Format(time.DateOnly), err)
 		}
 		s.clock.Set(date.Add(19 * time.Hour))
-		if err := s.adminEvening(day, date); err != nil {
+		if err := errors.Join(s.adminEvening(day, date), s.replaySome(ctx, day)); err != nil {
 			return fmt.Errorf("%s: %w", date.Format(time.DateOnly), err)
 		}
 		if err := s.syncEvening(ctx, day, date); err != nil {

@@ -116,7 +116,8 @@ func (e *examination) clock() error {
 		if err := execute(`INSERT INTO sync_clock (id, now) VALUES (1, '')`)(tx, now); err != nil {
 			return err
 		}
-		return tick(tx, now)
+		_, err := tick(tx, now)
+		return err
 	}, "变更记录没有时钟（sync_clock 为空），按日期的网格分配不会生效")
 	return nil
 }

@@ -100,6 +100,9 @@ func triggers() map[string]string {
 		add(fmt.Sprintf("%s_%s_touch_%s", t.Parent, t.Column, t.Child), fmt.Sprintf("AFTER UPDATE OF %[2]s ON %[1]s WHEN OLD.%[2]s IS NOT NEW.%[2]s", t.Parent, t.Column),
 			fmt.Sprintf("UPDATE %[1]s SET %[2]s = %[2]s WHERE %[2]s = NEW.id;", t.Child, t.Key))
 	}
+	for _, t := range hooks.ActivityEvidence {
+		add(t.Name, t.When, t.Do)
+	}
 	// A dispatched list is held by every bank it names.
 	for _, on := range []struct{ name, when, row string }{
 		{"insert", "AFTER INSERT", "NEW"}, {"update", "AFTER UPDATE OF bank, batch", "NEW"}, {"update_old", "AFTER UPDATE OF batch", "OLD"}, {"delete", "AFTER DELETE", "OLD"}} {
@@ -160,24 +163,27 @@ func alignment(h hooks.Holding) (aligned, fix string) {
 func feedRows(h hooks.Holding, rows ...string) string {
 	now := rows[len(rows)-1]
 	var parts, nobody []string
-	if h.All {
-		parts = append(parts, "SELECT '"+hooks.ScopeAll+"' AS scope")
+	row := func(scope, from string) {
+		parts = append(parts, fmt.Sprintf("SELECT %s, '%s', %s.id, COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'), 0) + 1%s", scope, h.Collection, now, from))
 	}
-	for _, row := range rows {
+	if h.All {
+		row("'"+hooks.ScopeAll+"'", "")
+	}
+	for _, of := range rows {
 		for _, c := range h.Columns {
-			column, differs := row+"."+c.Column, ""
+			column, differs := of+"."+c.Column, ""
 			if c.List {
-				if row != now {
+				if of != now {
 					differs = fmt.Sprintf(" AND value NOT IN (SELECT value FROM json_each(%s.%s))", now, c.Column)
 				}
-				parts = append(parts, fmt.Sprintf("SELECT '%s' || value AS scope FROM json_each(%s) WHERE value != ''%s", c.Prefix, column, differs))
+				row("'"+c.Prefix+"' || value", fmt.Sprintf(" FROM json_each(%s) WHERE value != ''%s", column, differs))
 				nobody = append(nobody, "json_array_length("+column+") = 0")
 				continue
 			}
-			if row != now {
+			if of != now {
 				differs = fmt.Sprintf(" AND %s IS NOT %s.%s", column, now, c.Column)
 			}
-			parts = append(parts, fmt.Sprintf("SELECT '%s' || %s AS scope WHERE %s != ''%s", c.Prefix, column, column, differs))
+			row("'"+c.Prefix+"' || "+column, fmt.Sprintf(" WHERE %s != ''%s", column, differs))
 			nobody = append(nobody, column+" = ''")
 		}
 	}
@@ -186,10 +192,9 @@ func feedRows(h hooks.Holding, rows ...string) string {
 		if len(nobody) > 0 {
 			where = " WHERE " + strings.Join(nobody, " AND ")
 		}
-		parts = append(parts, "SELECT '"+hooks.ScopeNobody+"' AS scope"+where)
+		row("'"+hooks.ScopeNobody+"'", where)
 	}
-	return fmt.Sprintf("INSERT INTO sync_feed (scope, collection, record, rev)\n\tSELECT scope, '%s', %s.id, COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'), 0) + 1\n\tFROM (%s);",
-		h.Collection, now, strings.Join(parts, " UNION ALL "))
+	return "INSERT INTO sync_feed (scope, collection, record, rev)\n\t" + strings.Join(parts, "\n\tUNION ALL ") + ";"
 }
 
 func columnList(names []string) string {
@@ -291,6 +296,7 @@ func recapture(tx core.App, had map[string]string) error {
 		`UPDATE users SET scope_grids = ` + membership("users.id") + ` WHERE scope_grids IS NOT ` + membership("users.id"),
 		`UPDATE users SET scope_harbours = ` + near + ` WHERE scope_harbours IS NOT ` + near,
 		strings.Replace(listedBanks("referral_batches.id"), "WHERE id = referral_batches.id AND", "WHERE", 1),
+		hooks.MendActivityEvidence,
 		`UPDATE demands SET scope_banks = ` + strings.ReplaceAll(banks, "NEW.", "demands.") + ` WHERE scope_banks IS NOT ` + strings.ReplaceAll(banks, "NEW.", "demands."),
 	}
 	for _, h := range hooks.Holdings {
@@ -356,32 +362,31 @@ func (g *guard) check(db dbx.Builder) error {
 }
 
 // tick writes the server's clock where triggers read it, applies the membership boundaries that passed, each with a seq,
-// and notes which seq belongs to which minute. It never turns the clock back.
-func tick(tx core.App, now time.Time) error {
+// and notes which seq belongs to which minute. It never turns the clock back. crossed: somebody's grids are others from now on.
+func tick(tx core.App, now time.Time) (crossed bool, err error) {
 	at := hooks.Stored(now)
 	var last string
 	if err := tx.DB().NewQuery(`SELECT now FROM sync_clock`).Row(&last); err != nil {
-		return err
+		return false, err
 	}
 	if at <= last {
-		return nil
+		return false, nil
 	}
 	if _, err := tx.DB().NewQuery(`UPDATE sync_clock SET now = {:at}`).Bind(dbx.Params{"at": at}).Execute(); err != nil {
-		return err
+		return false, err
 	}
-	crossed, err := boundaries(tx.DB(), last, at)
-	if err != nil {
-		return err
+	if crossed, err = boundaries(tx.DB(), last, at); err != nil {
+		return false, err
 	}
 	if crossed {
 		if _, err := tx.DB().NewQuery(`UPDATE users SET scope_grids = ` + membership("users.id") +
 			` WHERE id IN (SELECT user FROM assignments) AND scope_grids IS NOT ` + membership("users.id")).Execute(); err != nil {
-			return err
+			return false, err
 		}
 	}
 	_, err = tx.DB().NewQuery(noteTick).
 		Bind(dbx.Params{"at": at, "minute": hooks.Stored(now.Add(-time.Minute))}).Execute()
-	return err
+	return crossed, err
 }
 
 // noteTick: max(seq) by itself, or the whole feed would be read. SQLite knows the end of a table only where nothing else is asked.
@@ -414,7 +419,7 @@ func bindFeed(app core.App, now hooks.Clock) {
 		defer func() { e.App = outer }()
 		return e.App.RunInTransaction(func(tx core.App) error {
 			e.App = tx
-			if err := tick(tx, now()); err != nil {
+			if _, err := tick(tx, now()); err != nil {
 				return err
 			}
 			return e.Next()
@@ -435,7 +440,8 @@ func prepare(app core.App, now hooks.Clock) error {
 		if _, err := tx.DB().NewQuery(`INSERT OR IGNORE INTO sync_state (key, value) VALUES ('epoch', lower(hex(randomblob(8)))), ('cursor_key', lower(hex(randomblob(32))))`).Execute(); err != nil {
 			return err
 		}
-		return tick(tx, now())
+		_, err := tick(tx, now())
+		return err
 	})
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/pocketbase/pocketbase/core"
+
+	"gangwan/hooks"
 )
 
 // chore is work that nobody's call does. Those that write go through s.write in small steps.
@@ -22,6 +24,7 @@ var chores = []chore{
 	{"resume_waits", time.Minute, (*Server).resumeWaits},
 	{"expire_waits", time.Hour, (*Server).expireWaits},
 	{"sweep_orphans", 24 * time.Hour, (*Server).sweepOrphans},
+	{"expire_log", 24 * time.Hour, (*Server).expireLog},
 }
 
 // upkeep remembers when each chore last ran in this life of the process; each is due at its start.
@@ -55,6 +58,22 @@ func (s *Server) maintain(ctx context.Context) error {
 
 // Maintain runs the background's due chores once, for an app that serves. It returns what failed, joined.
 func Maintain(ctx context.Context, app core.App) error { return serverOf(app).maintain(ctx) }
+
+// logStep is how many lines of the access log go in one write.
+const logStep = 1000
+
+// expireLog removes the lines of the access log whose time is over, in steps, so that pushes get their turn.
+func (s *Server) expireLog() error {
+	for gone := logStep; gone == logStep; {
+		if err := s.write(1, func(tx core.App) (err error) {
+			gone, err = hooks.ExpireLog(tx, s.now(), logStep)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // runMaintenance wakes once a minute of real time until the server stops.
 func (s *Server) runMaintenance(ctx context.Context) {

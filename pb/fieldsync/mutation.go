@@ -61,11 +61,31 @@ func read(user string, raw json.RawMessage) *sent {
 		return s
 	}
 	// What has a name and makes no sense is remembered under it as anything else is: sent again it is the same, another body is another.
-	if decode(raw, &s.m) != nil || s.m.ID != id {
+	if !s.m.create(body) && decode(raw, &s.m) != nil || s.m.ID != id {
 		s.m = Mutation{ID: id}
 	}
 	s.ok, s.hash = true, hashOf(user, body)
 	return s
+}
+
+// create takes over the members of a plain create, most of all mutations, without parsing them a second time. It answers false,
+// having done nothing, where the body holds anything else.
+func (m *Mutation) create(body map[string]any) bool {
+	create := Mutation{}
+	texts := map[string]*string{"id": &create.ID, "op": &create.Op, "collection": &create.Collection, "record": &create.Record, "captured_at": &create.CapturedAt}
+	for name, v := range body {
+		var ok bool
+		if name == "data" {
+			create.Data, ok = v.(map[string]any)
+		} else if into := texts[name]; into != nil {
+			*into, ok = v.(string)
+		}
+		if !ok {
+			return false
+		}
+	}
+	*m = create
+	return true
 }
 
 // hashOf identifies a mutation by its sender and its parsed JSON; the clocks of an exchange are not part of it.

@@ -12,9 +12,10 @@ import (
 
 // job is one write waiting for the writer: a push, or a picture that takes its place.
 type job struct {
-	run  func(tx core.App) error
-	done chan error
-	size int
+	run   func(tx core.App) error
+	done  chan error
+	size  int
+	plain bool // a push, which notes itself when it does more than put plain new rows
 }
 
 // groupSize bounds how many mutations share a commit, so that the console's own writes get their turn between groups.
@@ -25,7 +26,11 @@ const pushesAtOnce = 16
 
 // write queues a job and waits until its group is committed. The writer owns the write connection only while a group runs.
 func (s *Server) write(size int, run func(tx core.App) error) error {
-	j := &job{run: run, done: make(chan error, 1), size: size}
+	return s.queue(&job{run: run, size: size})
+}
+
+func (s *Server) queue(j *job) error {
+	j.done = make(chan error, 1)
 	select {
 	case s.jobs <- j:
 	case <-s.stopped:
@@ -77,11 +82,14 @@ func (s *Server) runWriter() {
 // goes well, without any; if something must be undone, the whole group is, and runs again carefully.
 func (s *Server) commit(group []*job) {
 	errs := make([]error, len(group))
-	s.trusting = true
+	s.trusting, s.disturbed = true, false
 	err := s.app.RunInTransaction(func(tx core.App) error { return s.runGroup(tx, group, errs) })
 	if errors.Is(err, errAgain) {
 		s.trusting = false
 		err = s.app.RunInTransaction(func(tx core.App) error { return s.runGroup(tx, group, errs) })
+	}
+	if err != nil || s.disturbed {
+		s.life.Add(1) // only now: who reads the number from here on reads what was committed, too
 	}
 	for i, j := range group {
 		if err != nil && errs[i] == nil {
@@ -95,10 +103,16 @@ func (s *Server) commit(group []*job) {
 var errAgain = errors.New("undo this and run it again")
 
 func (s *Server) runGroup(tx core.App, group []*job, errs []error) error {
-	if err := tick(tx, s.now()); err != nil {
+	if err := s.look(tx); err != nil {
 		return err
 	}
+	crossed, err := tick(tx, s.now())
+	if err != nil {
+		return err
+	}
+	s.disturbed = s.disturbed || crossed
 	for i, j := range group {
+		s.disturbed = s.disturbed || !j.plain
 		if s.trusting {
 			errs[i] = j.run(tx)
 			var refused *callError
@@ -112,7 +126,26 @@ func (s *Server) runGroup(tx core.App, group []*job, errs []error) error {
 			return fatal
 		}
 	}
-	return nil
+	s.seen, err = stateOfDatabase(tx)
+	return err
+}
+
+// look notes whether anybody else has written since the writer's last commit.
+func (s *Server) look(tx core.App) error {
+	present, err := stateOfDatabase(tx)
+	s.disturbed = s.disturbed || present != s.seen
+	return err
+}
+
+// state are numbers that stay the same as long as nobody writes: rows changed over this connection, the one that this process
+// writes with; commits over any other; and, should the connection be a new one, the last seq.
+type state [3]int64
+
+func stateOfDatabase(tx core.App) (m state, err error) {
+	g := ground{app: tx}
+	err = g.each("SELECT total_changes(), data_version, COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'), 0) FROM pragma_data_version", nil,
+		func(r *sql.Rows) error { return r.Scan(&m[0], &m[1], &m[2]) })
+	return m, err
 }
 
 // atomically runs f inside a savepoint: its own error undoes it and nothing else. fatal means that even undoing failed.
@@ -139,7 +172,10 @@ func (s *Server) push(user *core.Record, req *PushRequest) (*PushResponse, error
 	for i, raw := range req.Mutations {
 		mutations[i] = read(user.Id, raw)
 	}
-	err := s.write(len(req.Mutations)+1, func(tx core.App) error {
+	skew := skewOf(req.SentAt, received)
+	ahead := s.workOutAhead(applier{root: s.app, user: user, device: req.Device, skew: skew, received: received}, mutations)
+	var made []*core.Record
+	err := s.queue(&job{size: len(req.Mutations) + 1, plain: true, run: func(tx core.App) error {
 		if err := s.guard.check(tx.DB()); err != nil {
 			return err
 		}
@@ -167,7 +203,6 @@ func (s *Server) push(user *core.Record, req *PushRequest) (*PushResponse, error
 			refusal.err.With("epoch", epoch)
 			return refusal
 		}
-		skew := skewOf(req.SentAt, received)
 		if err := noteContact(tx, req.Device, received, skew, req.Pending, ""); err != nil {
 			return err
 		}
@@ -177,9 +212,13 @@ func (s *Server) push(user *core.Record, req *PushRequest) (*PushResponse, error
 		}
 		a := &applier{root: s.app, tx: tx, user: user, device: req.Device, skew: skew, received: received, resends: resends}
 		resp.Epoch = epoch
-		resp.Results, err = a.applyAll(mutations, s.trusting)
+		resp.Results, err = a.applyAll(s, mutations, ahead)
+		made = a.fresh
 		return err
-	})
+	}})
+	if err == nil {
+		err = s.announce(made)
+	}
 	resp.ServerTime = hooks.Stored(received)
 	return resp, err
 }

@@ -12,33 +12,79 @@ import (
 	"github.com/pocketbase/dbx"
 	validation "github.com/pocketbase/ozzo-validation/v4"
 	"github.com/pocketbase/pocketbase/core"
-	"github.com/pocketbase/pocketbase/tools/hook"
+	"github.com/pocketbase/pocketbase/tools/types"
 
 	"gangwan/hooks"
 )
 
 // Nine of ten mutations create a record against which nothing stands: new id, known references, own grid. Such a run of a push is
-// applied together: what the rules must know is asked once for all (ground), the hooks run as in any save, the fields are
+// applied together: what the rules must know is asked once for all (ground), our rules run as in any save, the fields are
 // validated by PocketBase's own validators but for what ground knows already, and the row goes in by a compiled statement.
 // Whatever does not fit is undone and goes the long way (settle), which alone refuses, defers and merges. A differential test
 // holds the two ways equal.
+//
+// There is one writer. So what can be worked out before its turn is, by as many pushes at once as the machine has cores; the
+// writer uses it where nothing that it rests on has changed since (Server.stands), and works it out again where something has.
 
 // selfContained are the collections whose creation changes no other record: only those may be undone as a run.
 var selfContained = []string{"enterprises", "visits", "photos", "demands"}
 
-// applyAll settles the mutations of a push in their order. Trusting, it leaves out the savepoints of runs, and asks for
-// everything to be done again (errAgain) if one would have been needed.
-func (a *applier) applyAll(mutations []*sent, trusting bool) ([]Result, error) {
-	results := make([]Result, len(mutations))
+// independent are the collections of which a new record rests on no other that may be made at the same time: it may be worked
+// out beside others. An enterprise is compared with its neighbours, a demand gets the next number.
+var independent = []string{"visits", "photos"}
+
+// workOutAhead prepares what it can of a push outside the writer's turn. What fails here is tried again, and judged, in its turn.
+func (s *Server) workOutAhead(a applier, mutations []*sent) *ground {
+	life := s.life.Load() // before anything is read
+	user, err := s.app.FindRecordById("users", a.user.Id)
+	if err != nil {
+		return nil
+	}
+	a.tx, a.user = s.app, user
 	g, err := a.survey(mutations)
 	if err != nil {
+		return nil
+	}
+	g.life, g.ready = life, map[*sent]*ready{}
+	for _, m := range mutations {
+		if slices.Contains(independent, m.m.Collection) && g.plain(m) {
+			if r, err := a.workOut(g, m, func(*ready) error { return nil }); err == nil {
+				g.ready[m] = r
+			}
+		}
+	}
+	return g
+}
+
+// stands tells whether all that a push was worked out on is as it was then. Writer only.
+func (s *Server) stands(g *ground) bool {
+	if g == nil || !s.trusting || s.disturbed || g.life != s.life.Load() {
+		return false
+	}
+	for _, r := range g.ready { // a console may have changed the collection itself
+		c, err := s.app.FindCachedCollectionByNameOrId(r.plan.of.Name)
+		if err != nil || c != r.plan.of {
+			return false
+		}
+	}
+	return true
+}
+
+// applyAll settles the mutations of a push in their order, with what was worked out ahead where that stands. Trusting, it leaves
+// out the savepoints of runs, and asks for everything to be done again (errAgain) if one would have been needed.
+func (a *applier) applyAll(s *Server, mutations []*sent, ahead *ground) ([]Result, error) {
+	results := make([]Result, len(mutations))
+	g, err := ahead, error(nil)
+	if s.stands(ahead) {
+		g.app = a.tx
+	} else if g, err = a.survey(mutations); err != nil {
 		return nil, err
 	}
 	for i := 0; i < len(mutations); {
-		s := mutations[i]
+		m := mutations[i]
 		// What waited when the push came may have gone on with something before it in the same push: that is asked again.
-		if known := g.known[s.m.ID]; s.ok && known != nil && known.Status != Deferred {
-			if results[i], err = a.again(s, known); err != nil {
+		if known := g.known[m.m.ID]; m.ok && known != nil && known.Status != Deferred {
+			if results[i], err = a.again(m, known); err != nil {
 				return nil, err
 			}
 			i++
@@ -49,7 +95,7 @@ func (a *applier) applyAll(mutations []*sent, trusting bool) ([]Result, error) {
 			end++
 		}
 		if end > i {
-			done, err := a.quickly(g, mutations[i:end], results[i:end], trusting)
+			done, err := a.quickly(g, mutations[i:end], results[i:end], s.trusting)
 			if err != nil {
 				return nil, err
 			}
@@ -57,6 +103,7 @@ func (a *applier) applyAll(mutations []*sent, trusting bool) ([]Result, error) {
 				continue
 			}
 		}
+		s.disturbed = true
 		if results[i], err = a.apply(mutations[i]); err != nil {
 			return nil, err
 		}
@@ -69,6 +116,8 @@ func (a *applier) applyAll(mutations []*sent, trusting bool) ([]Result, error) {
 // ground is what a push needs to know of the database, asked once for all its mutations.
 type ground struct {
 	app    core.App
+	life   int64            // of the server, when this was asked
+	ready  map[*sent]*ready // what was worked out ahead
 	known  map[string]*ledger
 	first  map[string]*sent           // by mutation id and by record: a second one of the same push goes the long way
 	used   map[string]bool            // records that the feed knows: they exist, or are gone
@@ -188,6 +237,7 @@ func (g *ground) plain(s *sent) bool {
 // changed forgets what a mutation that went the long way may have made untrue.
 func (g *ground) changed(s *sent, r Result) {
 	clear(g.scopes)
+	clear(g.ready)
 	if s.m.Op == "delete" {
 		clear(g.exists)
 	}
@@ -238,8 +288,12 @@ func (g *ground) names(query string, args []any, into map[string]bool) error {
 	})
 }
 
-// executor is the transaction itself: dbx takes each text apart anew, which costs more than many a statement.
+// executor is the transaction itself, or the readers' connections outside one: dbx takes each text apart anew, which costs more
+// than many a statement.
 func executor(tx core.App) dbx.Executor {
+	if !tx.IsTransactional() {
+		return tx.ConcurrentDB().(*dbx.DB).DB()
+	}
 	return tx.NonconcurrentDB().(*dbx.Tx).Builder.(interface{ Executor() dbx.Executor }).Executor()
 }
 
@@ -252,26 +306,27 @@ func jsonText(v any) string {
 func (a *applier) quickly(g *ground, run []*sent, results []Result, trusting bool) (int, error) {
 	for n := len(run); n > 0; {
 		at, made := 0, make([]*core.Record, 0, n)
-		together := func(core.App) error {
-			for at = 0; at < n; at++ {
-				r, err := a.quick(g, run[at], &results[at])
+		all := func(core.App) error {
+			for at = 0; at < n; {
+				many, err := a.together(g, run[at:n], results[at:n], trusting)
 				if err != nil {
 					return err
 				}
-				made = append(made, r)
+				made = append(made, many...)
+				at += len(many)
 			}
 			return a.rememberRun(run[:n], results[:n])
 		}
 		var err, fatal error
 		if trusting {
-			if err = together(a.tx); err != nil {
+			if err = all(a.tx); err != nil {
 				return 0, errAgain
 			}
-		} else if err, fatal = atomically(a.tx, together); fatal != nil {
+		} else if err, fatal = atomically(a.tx, all); fatal != nil {
 			return 0, fatal
 		}
 		if err == nil {
-			a.announce(made)
+			a.fresh = append(a.fresh, made...)
 			return n, nil
 		}
 		if at == n {
@@ -285,8 +340,52 @@ func (a *applier) quickly(g *ground, run []*sent, results []Result, trusting boo
 // errLong sends a mutation the long way.
 var errLong = errors.New("not a plain create")
 
-// quick creates one record. Any error means: not this way.
-func (a *applier) quick(g *ground, s *sent, result *Result) (*core.Record, error) {
+// ready is a record that may go into its table: every rule has seen it, its values stand in the order of the columns.
+type ready struct {
+	record  *core.Record
+	plan    *plan
+	args    []any
+	ignored []string
+}
+
+// together creates the first records of a run by one statement: as many as are ready for it, or one. Any error means that one of
+// them cannot go this way; which one is only known where they go one by one.
+func (a *applier) together(g *ground, run []*sent, results []Result, trusting bool) ([]*core.Record, error) {
+	first := g.ready[run[0]]
+	if first == nil {
+		r, err := a.workOut(g, run[0], func(r *ready) error {
+			_, err := executor(a.tx).Exec(r.plan.one, r.args...)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		results[0] = r.result(run[0])
+		return []*core.Record{r.record}, nil
+	}
+	n, statement, args := 1, first.plan.one, first.args
+	if trusting && len(run) >= rowsAtOnce && !slices.ContainsFunc(run[:rowsAtOnce], func(s *sent) bool { r := g.ready[s]; return r == nil || r.plan != first.plan }) {
+		n, statement, args = rowsAtOnce, first.plan.many, make([]any, 0, rowsAtOnce*len(first.args))
+		for _, s := range run[:n] {
+			args = append(args, g.ready[s].args...)
+		}
+	}
+	if _, err := executor(a.tx).Exec(statement, args...); err != nil {
+		return nil, err
+	}
+	made := make([]*core.Record, n)
+	for i, s := range run[:n] {
+		made[i], results[i] = g.ready[s].record, g.ready[s].result(s)
+	}
+	return made, nil
+}
+
+func (r *ready) result(of *sent) Result {
+	return Result{ID: of.m.ID, Status: Applied, Ignored: r.ignored}
+}
+
+// workOut makes the record of a plain create, and hands its row to put in the midst of its rules. Any error means: not this way.
+func (a *applier) workOut(g *ground, s *sent, put func(*ready) error) (*ready, error) {
 	m := s.m
 	form := hooks.Forms[m.Collection]
 	role := a.user.GetString("role")
@@ -298,15 +397,15 @@ func (a *applier) quick(g *ground, s *sent, result *Result) (*core.Record, error
 	if err != nil {
 		return nil, err
 	}
-	*result = Result{ID: m.ID, Status: Applied}
 	r := core.NewRecord(collection)
 	r.Id = m.Record
 	r.SetRaw("id", m.Record)
+	out := &ready{record: r, plan: planOf(collection)}
 	for _, name := range sortedKeys(m.Data) {
 		f := form.Field(name)
 		if f == nil || !f.MayWrite(role, true) {
 			if name != "id" {
-				result.Ignored = append(result.Ignored, name)
+				out.ignored = append(out.ignored, name)
 			}
 			continue
 		}
@@ -347,7 +446,35 @@ func (a *applier) quick(g *ground, s *sent, result *Result) (*core.Record, error
 	if !overlaps(hooks.UserScopes(a.user), hooks.RecordScopes(r)) {
 		return nil, errLong // perhaps it did when it was captured
 	}
-	return r, a.insert(g, r)
+	return out, hooks.Creating(hooks.WithMemo(a.context(), g.memo), a.tx, r, g.validate, func(*core.RecordEvent) error {
+		if err := out.export(); err != nil {
+			return err
+		}
+		return put(out)
+	})
+}
+
+// export stamps the record as PocketBase would while saving it, and takes its values as they are stored.
+func (r *ready) export() error {
+	now := types.NowDateTime()
+	for _, f := range r.plan.of.Fields {
+		if auto, ok := f.(*core.AutodateField); ok && auto.OnCreate && r.record.GetDateTime(auto.Name).IsZero() {
+			r.record.SetRaw(auto.Name, now)
+		}
+	}
+	r.args = make([]any, len(r.plan.of.Fields))
+	for i, f := range r.plan.of.Fields {
+		if driver, ok := f.(core.DriverValuer); ok {
+			v, err := driver.DriverValue(r.record)
+			if err != nil {
+				return err
+			}
+			r.args[i] = v
+		} else {
+			r.args[i] = r.record.GetRaw(f.GetName())
+		}
+	}
+	return nil
 }
 
 // setField is r.Set for one field that is known: r.Set asks every field of the collection whether it is meant.
@@ -376,50 +503,8 @@ func (g *ground) setScopes(r *core.Record) error {
 	return nil
 }
 
-type groundKey struct{}
-
-// insert is a save in a transaction that knows its ground: the hooks of a record's creation run as in app.Save.
-func (a *applier) insert(g *ground, r *core.Record) error {
-	ctx := context.WithValue(hooks.WithMemo(a.context(), g.memo), groundKey{}, g)
-	event := func(kind string) *core.RecordEvent {
-		e := &core.RecordEvent{}
-		e.App, e.Context, e.Record, e.Type = a.tx, ctx, r, kind
-		return e
-	}
-	return a.tx.OnRecordCreate().Trigger(event(core.ModelEventTypeCreate), func(*core.RecordEvent) error {
-		if err := a.tx.OnRecordValidate().Trigger(event(core.ModelEventTypeValidate)); err != nil {
-			return err
-		}
-		return a.tx.OnRecordCreateExecute().Trigger(event(core.ModelEventTypeCreate), func(e *core.RecordEvent) error {
-			plan := planOf(r.Collection())
-			data, err := r.DBExport(a.tx)
-			if err != nil {
-				return err
-			}
-			args := make([]any, len(plan.columns))
-			for i, c := range plan.columns {
-				args[i] = data[c]
-			}
-			if _, err := executor(a.tx).Exec(plan.insert, args...); err != nil {
-				return err
-			}
-			r.MarkAsNotNew()
-			return nil
-		})
-	})
-}
-
-// bindQuick lets ground answer, in place of one query a relation, what it knows already. All else is PocketBase's own validation.
-func bindQuick(app core.App) {
-	app.OnRecordValidate(selfContained...).Bind(&hook.Handler[*core.RecordEvent]{Priority: 98, Func: func(e *core.RecordEvent) error {
-		g, _ := e.Context.Value(groundKey{}).(*ground)
-		if g == nil {
-			return e.Next()
-		}
-		return g.validate(e)
-	}})
-}
-
+// validate is PocketBase's own validation of every field, but that ground answers, in place of one query a relation, what it
+// knows already.
 func (g *ground) validate(e *core.RecordEvent) error {
 	wrong := validation.Errors{}
 	for _, f := range e.Record.Collection().Fields {
@@ -464,10 +549,12 @@ func (g *ground) knows(e *core.RecordEvent, f *core.RelationField) bool {
 // plan is the compiled form of a collection's INSERT. OR FAIL spares the journal that SQLite keeps for each statement with
 // triggers, which costs twice the insert: a run is undone by its savepoint, never by half a statement.
 type plan struct {
-	of      *core.Collection
-	columns []string
-	insert  string
+	of        *core.Collection
+	one, many string // of one row, and of rowsAtOnce
 }
+
+// rowsAtOnce is how many rows of a run one statement writes: each statement costs as much as some indexes of a row.
+const rowsAtOnce = 10
 
 var plans sync.Map // collection name → *plan, made anew when the collection changes
 
@@ -475,12 +562,13 @@ func planOf(c *core.Collection) *plan {
 	if p, ok := plans.Load(c.Name); ok && p.(*plan).of == c {
 		return p.(*plan)
 	}
-	p := &plan{of: c, columns: c.Fields.FieldNames()}
-	quoted := make([]string, len(p.columns))
-	for i, name := range p.columns {
-		quoted[i] = "`" + name + "`"
+	quoted := make([]string, len(c.Fields))
+	for i, f := range c.Fields {
+		quoted[i] = "`" + f.GetName() + "`"
 	}
-	p.insert = "INSERT OR FAIL INTO `" + c.Name + "` (" + strings.Join(quoted, ", ") + ") VALUES (" + marks(len(quoted)) + ")"
+	row := "(" + marks(len(quoted)) + ")"
+	p := &plan{of: c, one: "INSERT OR FAIL INTO `" + c.Name + "` (" + strings.Join(quoted, ", ") + ") VALUES " + row}
+	p.many = p.one + strings.Repeat(", "+row, rowsAtOnce-1)
 	plans.Store(c.Name, p)
 	return p
 }
@@ -543,19 +631,15 @@ func ledgerInsert(rows int) string {
 		strings.TrimSuffix(strings.Repeat(row+", ", rows), ", ")
 }
 
-// announce tells PocketBase (realtime, and whoever listens) of the records that were made, once they are durable.
-func (a *applier) announce(made []*core.Record) {
-	a.tx.TxInfo().OnComplete(func(failed error) error {
-		if failed != nil {
-			return nil
+// announce tells PocketBase (realtime, and whoever listens) of the records that a push made, once they are durable.
+func (s *Server) announce(made []*core.Record) error {
+	for _, r := range made {
+		r.MarkAsNotNew()
+		e := &core.ModelEvent{}
+		e.App, e.Context, e.Model, e.Type = s.app, context.Background(), r, core.ModelEventTypeCreate
+		if err := s.app.OnModelAfterCreateSuccess().Trigger(e); err != nil {
+			return err
 		}
-		for _, r := range made {
-			e := &core.ModelEvent{}
-			e.App, e.Context, e.Model, e.Type = a.root, context.Background(), r, core.ModelEventTypeCreate
-			if err := a.root.OnModelAfterCreateSuccess().Trigger(e); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }

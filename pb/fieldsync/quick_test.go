@@ -19,14 +19,17 @@ func TestACreateAppliedInARunIsWhatPocketBaseItselfWouldHaveSaved(t *testing.T) 
 	d := newDistrict(t)
 	p := d.phone("worker1")
 	var quick, long, taken, refused int
-	d.app.OnRecordValidate(selfContained...).BindFunc(func(e *core.RecordEvent) error {
-		if e.Context.Value(groundKey{}) != nil {
-			quick++
-		} else {
+	for _, c := range selfContained { // PocketBase's own hook and ours; the quick way runs ours alone
+		d.app.OnRecordValidate(c).BindFunc(func(e *core.RecordEvent) error {
 			long++
-		}
-		return e.Next()
-	})
+			quick--
+			return e.Next()
+		})
+		hooks.OnValidate(d.app, c, func(e *core.RecordEvent) error {
+			quick++
+			return e.Next()
+		})
+	}
 	next := uint32(1 << 20)
 	id := func() string { next++; return hooks.NewID(d.time, &counter{next}) }
 	rapid.Check(t, func(rt *rapid.T) {

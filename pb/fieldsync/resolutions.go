@@ -111,7 +111,7 @@ func (d *decision) decide(choices map[string]func(*decision) error) error {
 		return nil
 	}
 	// The feed's triggers need the present time, and must be there.
-	if err := tick(d.tx, d.now); err != nil {
+	if _, err := tick(d.tx, d.now); err != nil {
 		return err
 	}
 	if err := (&guard{}).check(d.tx.DB()); err != nil {

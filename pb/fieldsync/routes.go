@@ -21,20 +21,23 @@ import (
 
 // Server speaks the protocol for one app.
 type Server struct {
-	app      core.App
-	now      hooks.Clock
-	jobs     chan *job
-	stop     chan struct{}
-	stopped  chan struct{}
-	guard    guard // used by the writer only
-	trusting bool  // used by the writer only: the group in hand runs without savepoints
-	upkeep   upkeep
-	nudges   nudges
-	waiting  atomic.Int64
-	parsing  chan struct{} // a place for each push taken apart in memory: as many as make a group
-	files    sync.RWMutex  // held for reading while a picture's file is named by nobody yet, for writing by the sweep
-	uploads  chan struct{} // a place for each picture in memory
-	turns    turns
+	app       core.App
+	now       hooks.Clock
+	jobs      chan *job
+	stop      chan struct{}
+	stopped   chan struct{}
+	guard     guard        // used by the writer only
+	trusting  bool         // used by the writer only: the group in hand runs without savepoints
+	disturbed bool         // used by the writer only: something happened that what was worked out ahead may rest on
+	seen      state        // used by the writer only: the marks of the database after its last commit
+	life      atomic.Int64 // grows with each commit that did more than put plain new rows
+	upkeep    upkeep
+	nudges    nudges
+	waiting   atomic.Int64
+	parsing   chan struct{} // a place for each push taken apart in memory: as many as make a group
+	files     sync.RWMutex  // held for reading while a picture's file is named by nobody yet, for writing by the sweep
+	uploads   chan struct{} // a place for each picture in memory
+	turns     turns
 }
 
 // Bind attaches change capture to the app and the protocol's routes to its server. Domain rules are bound apart (hooks.Bind).
@@ -44,7 +47,6 @@ func Bind(app core.App, now hooks.Clock) {
 	bindDevices(app, now)
 	bindRewrites(app, now)
 	bindPictures(app)
-	bindQuick(app)
 	app.OnServe().BindFunc(func(se *core.ServeEvent) error {
 		if err := prepare(se.App, now); err != nil {
 			return err

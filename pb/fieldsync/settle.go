@@ -31,6 +31,8 @@ type applier struct {
 	anyScope bool
 	// resends: what was applied before a restore may come again, with the clocks and the seq it had then.
 	resends bool
+	// fresh are the records that came into being the quick way.
+	fresh []*core.Record
 }
 
 // rejection stops a mutation: it broke a rule, and is kept whole.
@@ -446,6 +448,14 @@ func checkTypes(collection *core.Collection, values map[string]any) error {
 }
 
 func isZero(r *core.Record, field string) bool {
+	switch v := r.GetRaw(field).(type) {
+	case string:
+		return v == ""
+	case types.DateTime:
+		return v.IsZero()
+	case float64:
+		return v == 0
+	}
 	v := plain(r.Get(field))
 	return v == nil || v == "" || v == float64(0)
 }

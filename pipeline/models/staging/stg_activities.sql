@@ -18,6 +18,7 @@ final as (
         headcount,
         attendees as attendee_ids,
         enterprises as enterprise_ids,
+        evidence,
         volunteers,
         organiser as organiser_id,
         photo_count,

@@ -9,7 +9,8 @@ final as (
         "role",
         street as street_id,
         harbour as harbour_id,
-        bank as bank_id
+        bank as bank_id,
+        agency as agency_id
     from raw_users
     left join newer on id = newer_id
     where (newer_id is null or _seq = newest_seq) and _op = 'upsert'

@@ -1204,6 +1204,7 @@ export interface Activity {
   synced_at: string
   device: string
   skew: number
+  evidence: ('photo' | 'roster' | 'minutes')[]
 }
 
 /** feedback */

@@ -30,6 +30,7 @@ test('日期存为北京时间的零点', () => {
 test('选项和阶段都有中文，不认得的值照原样显示', () => {
   expect(wordOf('visits', 'outcome', 'met')).toBe('见到经营者')
   expect(wordOf('enterprises', 'tags', ['green', 'key'])).toBe('绿色、重点企业')
+  expect(wordOf('activities', 'evidence', ['photo', 'minutes'])).toBe('照片、纪要')
   expect(wordOf('visits', 'outcome', 'new_word')).toBe('new_word')
   for (const [stage] of forms.demand_events.fields.find(f => f.name === 'to_stage')!.options!) {
     expect(stageWord(stage)).not.toBe(stage)

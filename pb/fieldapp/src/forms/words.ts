@@ -18,6 +18,7 @@ const others: Record<string, Record<string, Record<string, string>>> = {
   grids: { kind: { community: '社区', village: '村', park: '园区', business_circle: '商圈', building: '楼宇', market: '专业市场' } },
   inspection_items: { category: { twelve_ones: '十二个一', space: '空间区域', green_channel: '绿色通道', first_responder: '首问负责制' } },
   services: { status: { open: '办理中', done: '已办结' } },
+  activities: { evidence: { photo: '照片', roster: '签到', minutes: '纪要' } },
   feedback: { status: { open: '办理中', answered: '已答复', closed: '已办结' } },
   harbours: { kind: { centre: '首贷续贷中心', street: '镇街港湾', park: '园区港湾', business_circle: '商圈港湾' } },
   users: {

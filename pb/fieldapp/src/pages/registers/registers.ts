@@ -226,7 +226,7 @@ export const registers: readonly Register[] = [
       headcount: f.status === 'held' && f.headcount < (f.attendees?.length ?? 0) + (f.enterprises?.length ?? 0) && '到场人数少于签到人数',
       topics: f.status === 'held' && ['park', 'community', 'business_circle', 'building', 'salon', 'training'].includes(f.kind) && !f.topics?.length && '请选择主题',
     }),
-    preset: () => ({ status: 'planned' }), later: ['status', 'cancel_reason', 'cancel_approved', 'headcount', 'attendees', 'enterprises', 'volunteers', 'minutes'], photos: true,
+    preset: () => ({ status: 'planned' }), later: ['status', 'cancel_reason', 'cancel_approved', 'headcount', 'attendees', 'enterprises', 'volunteers', 'minutes'], photos: true, more: [['evidence', '佐证']],
     steps: [
       { key: 'hold', label: '登记举办', roles: harbour, when: is('status', 'planned'), only: ['start', 'headcount', 'topics', 'attendees', 'enterprises', 'partners', 'volunteers', 'minutes'], required: ['start', 'headcount'], set: { status: 'held' }, now: ['start'], photos: true, primary: true, hint: '拍照，并登记签到或写纪要，活动才算有据可查。' },
       { key: 'roster', label: '补签到和纪要', roles: harbour, when: is('status', 'held'), only: ['headcount', 'attendees', 'enterprises', 'volunteers', 'minutes'], required: ['headcount'], photos: true },
