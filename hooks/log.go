@@ -350,7 +350,7 @@ func BindLog(app core.App, now Clock) {
 	app.OnRecordCreateRequest("read_log").BindFunc(func(*core.RecordRequestEvent) error {
 		return apis.NewForbiddenError(Message("system_only"), nil)
 	})
-	app.OnRecordValidate("parameters").BindFunc(func(e *core.RecordEvent) error {
+	OnValidate(app, "parameters", func(e *core.RecordEvent) error {
 		days, err := strconv.Atoi(e.Record.GetString("value"))
 		if e.Record.GetString("code") == logKeepDays && (err != nil || days < leastLogDays || days > 9999) {
 			return Violation("value", "log_days")

@@ -117,3 +117,39 @@ var (
 	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
 	testName = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)`")
 )
+
+// Sync makes most records without PocketBase's own save (fieldsync, hooks.Creating). A rule bound past hooks.OnCreate and
+// hooks.OnValidate would hold at the console and not for the phones.
+func TestRulesAreBoundWhereTheQuickWayFindsThem(t *testing.T) {
+	bound := regexp.MustCompile(`\.On(?:Record|Model)(?:Create|Validate|CreateExecute)\(([^)]*)\)`)
+	known := map[string]string{
+		"../hooks/creating.go collection": "binds both",
+		"../hooks/log.go ":                "notes what requests of the console and the API make; a push is in the ledger",
+	}
+	seen := 0
+	for _, folder := range []string{"../hooks", ".", "fieldsync", "registry", "ops", "console"} {
+		files, err := filepath.Glob(folder + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range bound.FindAllSubmatch(raw, -1) {
+				seen++
+				of := string(m[1])
+				if strings.HasSuffix(file, "_test.go") || known[file+" "+of] != "" {
+					continue
+				}
+				if !strings.HasPrefix(of, `"`) || strings.Contains(of, "enterprises") || strings.Contains(of, "visits") || strings.Contains(of, "photos") || strings.Contains(of, "demands") {
+					t.Errorf("%s: %s is not run when a phone's record is made: bind it by hooks.OnCreate or hooks.OnValidate", file, m[0])
+				}
+			}
+		}
+	}
+	if seen < len(known) {
+		t.Errorf("only %d bindings found: the search is blind", seen)
+	}
+}

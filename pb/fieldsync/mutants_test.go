@@ -82,7 +82,7 @@ func mutate(t *testing.T, file string) (overlay string) {
 
 // noticed runs the simulation and the stories on the broken product: they must fail, and not because it does not compile.
 func noticed(t *testing.T, overlay string) {
-	run := exec.Command("go", "test", "-overlay", overlay, "-run", "^("+simulation+"|TestEveryStoryThatOnceWentWrongEndsWell)$", "-timeout", "10m", ".")
+	run := exec.Command("go", "test", "-overlay", overlay, "-run", "^("+simulation+"|TestEveryStoryThatOnceWentWrongEndsWell|"+ahead+")$", "-timeout", "10m", ".")
 	run.Env = append(os.Environ(), "SIMULATE=", "SEED=", "SHRINK=no")
 	var out bytes.Buffer
 	run.Stdout, run.Stderr = &out, &out

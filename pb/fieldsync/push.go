@@ -166,28 +166,45 @@ func atomically(tx core.App, f func(tx core.App) error) (failed, fatal error) {
 
 // push applies one device's mutations in the order sent.
 func (s *Server) push(user *core.Record, req *PushRequest) (*PushResponse, error) {
-	received := s.now()
-	resp := &PushResponse{}
-	mutations := make([]*sent, len(req.Mutations))
-	for i, raw := range req.Mutations {
-		mutations[i] = read(user.Id, raw)
+	return s.take(s.receive(user, req))
+}
+
+// incoming is a push on its way to the writer, with what could be worked out of it on the way.
+type incoming struct {
+	*PushRequest
+	applier
+	mutations []*sent
+	ahead     *ground
+}
+
+// receive reads a push and works out what it can, beside the writer and other pushes.
+func (s *Server) receive(user *core.Record, req *PushRequest) *incoming {
+	in := &incoming{PushRequest: req, applier: applier{root: s.app, user: user, device: req.Device, received: s.now()}}
+	in.skew = skewOf(req.SentAt, in.received)
+	for _, raw := range req.Mutations {
+		in.mutations = append(in.mutations, read(user.Id, raw))
 	}
-	skew := skewOf(req.SentAt, received)
-	ahead := s.workOutAhead(applier{root: s.app, user: user, device: req.Device, skew: skew, received: received}, mutations)
+	in.ahead = s.workOutAhead(in.applier, in.mutations)
+	return in
+}
+
+// take settles a push in the writer's turn.
+func (s *Server) take(in *incoming) (*PushResponse, error) {
+	resp := &PushResponse{ServerTime: hooks.Stored(in.received)}
 	var made []*core.Record
-	err := s.queue(&job{size: len(req.Mutations) + 1, plain: true, run: func(tx core.App) error {
+	err := s.queue(&job{size: len(in.mutations) + 1, plain: true, run: func(tx core.App) error {
 		if err := s.guard.check(tx.DB()); err != nil {
 			return err
 		}
 		// As of this very transaction: a grid won or lost a moment ago counts.
-		user, err := tx.FindRecordById("users", user.Id)
+		user, err := tx.FindRecordById("users", in.user.Id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return refuse(http.StatusUnauthorized, "unauthorized")
 		}
 		if err != nil { // a server in trouble must not sign anybody out
 			return err
 		}
-		device, err := registerDevice(tx, user, DeviceInfo{ID: req.Device})
+		device, err := registerDevice(tx, user, DeviceInfo{ID: in.device})
 		if err != nil {
 			return err
 		}
@@ -198,27 +215,26 @@ func (s *Server) push(user *core.Record, req *PushRequest) (*PushResponse, error
 		if err != nil {
 			return err
 		}
-		if req.Epoch != "" && req.Epoch != epoch {
+		if in.Epoch != "" && in.Epoch != epoch {
 			refusal := refuse(http.StatusConflict, "epoch_changed")
 			refusal.err.With("epoch", epoch)
 			return refusal
 		}
-		if err := noteContact(tx, req.Device, received, skew, req.Pending, ""); err != nil {
+		if err := noteContact(tx, in.device, in.received, in.skew, in.Pending, ""); err != nil {
 			return err
 		}
-		resends, err := resending(tx.DB(), received)
-		if err != nil {
+		a := in.applier // anew each time: the group may run twice
+		a.tx, a.user = tx, user
+		if a.resends, err = resending(tx.DB(), in.received); err != nil {
 			return err
 		}
-		a := &applier{root: s.app, tx: tx, user: user, device: req.Device, skew: skew, received: received, resends: resends}
 		resp.Epoch = epoch
-		resp.Results, err = a.applyAll(s, mutations, ahead)
+		resp.Results, err = a.applyAll(s, in.mutations, in.ahead)
 		made = a.fresh
 		return err
 	}})
 	if err == nil {
 		err = s.announce(made)
 	}
-	resp.ServerTime = hooks.Stored(received)
 	return resp, err
 }

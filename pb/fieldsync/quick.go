@@ -26,7 +26,7 @@ import (
 // There is one writer. So what can be worked out before its turn is, by as many pushes at once as the machine has cores; the
 // writer uses it where nothing that it rests on has changed since (Server.stands), and works it out again where something has.
 
-// selfContained are the collections whose creation changes no other record: only those may be undone as a run.
+// selfContained are the collections whose creation by a mutation saves no other record: only those may be undone as a run.
 var selfContained = []string{"enterprises", "visits", "photos", "demands"}
 
 // independent are the collections of which a new record rests on no other that may be made at the same time: it may be worked
