@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -159,13 +160,13 @@ func (s *Server) examine(user *core.Record, meta AttachmentMeta, data []byte) (*
 		return nil, nil, reject("_", "bad_mutation")
 	}
 	p := &picture{ID: meta.ID, User: user.Id, Device: meta.Device, Collection: meta.Collection, Record: meta.Record, Field: meta.Field,
-		SHA256: meta.SHA256, Bytes: meta.Bytes}
+		Bytes: meta.Bytes}
 	name, _, field := p.home()
 	if f := hooks.Forms[name].Field(field); f == nil || !f.Attachment {
 		return nil, nil, reject("field", "bad_mutation")
 	}
 	sum := sha256.Sum256(data)
-	if hex.EncodeToString(sum[:]) != meta.SHA256 || meta.Bytes != int64(len(data)) {
+	if p.SHA256 = hex.EncodeToString(sum[:]); !strings.EqualFold(p.SHA256, meta.SHA256) || meta.Bytes != int64(len(data)) {
 		return nil, nil, reject("sha256", "checksum_mismatch")
 	}
 	collection, err := s.app.FindCachedCollectionByNameOrId(name)
@@ -179,7 +180,7 @@ func (s *Server) examine(user *core.Record, meta AttachmentMeta, data []byte) (*
 	if err != nil {
 		return nil, nil, err
 	}
-	p.File = "p" + meta.SHA256[:24] + shot.extension
+	p.File = "p" + p.SHA256[:24] + shot.extension
 	// What the phone says goes before what the camera wrote.
 	if at, err := hooks.ParseTime(meta.TakenAt); err == nil {
 		p.TakenAt = hooks.Stored(at)

@@ -452,10 +452,11 @@ func epochOf(db dbx.Builder) (string, error) {
 }
 
 // NewEpoch begins a new life of the database, as a restore from a backup must: every device then sends again what it kept and
-// downloads anew. It takes the time from which that counts and returns the new life's name.
-func NewEpoch(app core.App, now time.Time) (epoch string, err error) {
+// downloads anew. It takes the time from which that counts and the last seq of the database that was put aside (0: there was none,
+// or nobody can read it), and returns the new life's name.
+func NewEpoch(app core.App, now time.Time, reached int64) (epoch string, err error) {
 	err = app.RunInTransaction(func(tx core.App) error {
-		epoch, err = newEpoch(tx, now, 0)
+		epoch, err = newEpoch(tx, now, reached)
 		return err
 	})
 	return epoch, err

@@ -235,7 +235,7 @@ func TestABackupFromBeforeTheLastRestorePutBackOpensANewLifeOnce(t *testing.T) {
 	seen := map[string]bool{d.state("epoch"): true}
 	for _, backup := range []string{announced, again} {
 		d.restoreFrom(backup)
-		epoch, err := NewEpoch(d.app, d.time)
+		epoch, err := NewEpoch(d.app, d.time, 0)
 		if page := p.page(0); err != nil || seen[epoch] || !page.Reset || page.Epoch != epoch || d.state("epoch") != epoch {
 			t.Fatalf("%s is answered %+v: %v", epoch, page, err)
 		}
@@ -262,7 +262,7 @@ func TestAnAnnouncedRestoreForgetsWhatTheLifeBeforeHadSentAgain(t *testing.T) {
 	p.pull(0)
 	d.sql(`INSERT INTO sync_rewritten (collection, record, field, seq) VALUES ('visits', 'x', 'notes', 1)`)
 	old := d.state("epoch")
-	epoch, err := NewEpoch(d.app, d.time)
+	epoch, err := NewEpoch(d.app, d.time, 0)
 	if err != nil || len(epoch) != 16 || epoch == old || epoch != d.state("epoch") || d.count("sync_rewritten") != 0 {
 		t.Fatalf("%q after %q: %v", epoch, old, err)
 	}

@@ -21,6 +21,7 @@ type chore struct {
 
 var chores = []chore{
 	{"compact", 10 * time.Minute, (*Server).compact},
+	{"resume_waits", time.Minute, (*Server).resumeWaits},
 	{"expire_waits", time.Hour, (*Server).expireWaits},
 	{"sweep_orphans", 24 * time.Hour, (*Server).sweepOrphans},
 	{"expire_log", 24 * time.Hour, (*Server).expireLog},

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/pocketbase/dbx"
 
@@ -56,10 +55,14 @@ func read(user string, raw json.RawMessage) *sent {
 	s := &sent{raw: raw}
 	body := map[string]any{}
 	err := json.Unmarshal(raw, &body)
-	if err != nil || !s.m.create(body) && json.Unmarshal(raw, &s.m) != nil || s.m.ID == "" || len(s.m.ID) > 64 {
-		id, _ := body["id"].(string)
-		s.m = Mutation{ID: clip(id, 64)}
+	id, _ := body["id"].(string)
+	if err != nil || id == "" || len(id) > 64 {
+		s.m = Mutation{ID: id}
 		return s
+	}
+	// What has a name and makes no sense is remembered under it as anything else is: sent again it is the same, another body is another.
+	if !s.m.create(body) && decode(raw, &s.m) != nil || s.m.ID != id {
+		s.m = Mutation{ID: id}
 	}
 	s.ok, s.hash = true, hashOf(user, body)
 	return s
@@ -130,6 +133,15 @@ func (a *applier) again(s *sent, known *ledger) (Result, error) {
 	if !bytes.Equal(known.Hash, s.hash) {
 		return a.refuseReuse(s.m, s.raw)
 	}
+	if known.Status == Deferred {
+		var err error
+		if _, err = a.resume(s.m.Record, -1, 1); err == nil {
+			known, err = a.known(s.m.ID)
+		}
+		if err != nil {
+			return Result{}, err
+		}
+	}
 	r, err := known.result(s.m.ID)
 	r.Duplicate = true
 	return r, err
@@ -167,10 +179,8 @@ func (a *applier) remember(m Mutation, hash []byte, r Result, body json.RawMessa
 // parsePush reads a body that is a push at all; anything less is a 400 and nothing is read further.
 func parsePush(raw []byte) (*PushRequest, error) {
 	var req PushRequest
-	if err := json.Unmarshal(raw, &req); err != nil {
-		e := refuse(http.StatusBadRequest, "bad_request")
-		e.err.With("detail", clip(strings.TrimPrefix(err.Error(), "json: "), 200))
-		return nil, e
+	if err := decode(raw, &req); err != nil {
+		return nil, badRequest(err)
 	}
 	if req.Protocol != Protocol {
 		e := refuse(http.StatusConflict, "protocol_unsupported")

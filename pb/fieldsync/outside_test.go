@@ -77,7 +77,7 @@ func TestAnOutsideClientThatReplicatesOneCollectionAtATimeConverges(t *testing.T
 		x.do(map[string]any{"do": "sync"}, nil)
 		x.same()
 		visit("counter", "counter") // in the outbox all the while
-		_, err = NewEpoch(d.app, d.time)
+		_, err = NewEpoch(d.app, d.time, 0)
 		x.ok(err)
 		rows, err := d.app.FindAllRecords("visits")
 		x.ok(err)

@@ -562,4 +562,9 @@ func TestAnswersArePackedForThoseWhoTakeThemSo(t *testing.T) {
 	if packed != "gzip" || plain != "" || len(a) != len(b) || len(a) < packedFrom {
 		t.Errorf("%q %q, %d and %d bytes", packed, plain, len(a), len(b))
 	}
+	for accept, want := range map[string]string{"gzip;q=0, identity": "", "br, GZIP; q=0.5": "gzip", "": "", "xgzip": ""} {
+		if got, _ := ask(accept); got != want {
+			t.Errorf("who accepts %q is answered in %q", accept, got)
+		}
+	}
 }

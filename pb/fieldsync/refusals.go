@@ -11,6 +11,10 @@ import (
 	"gangwan/hooks"
 )
 
+// What the office's inbox has room for: the characters of a mutation's id, of which one that is made as the page says has no more,
+// and the bytes of a value in JSON.
+const maxKeptID, maxKeptValue = 32, 1 << 20
+
 func (a *applier) keepRejected(m Mutation, raw json.RawMessage, fields hooks.FieldErrors) error {
 	collection, err := a.tx.FindCachedCollectionByNameOrId("sync_rejections")
 	if err != nil {
@@ -92,7 +96,7 @@ func (a *applier) head(r *core.Record, m Mutation) {
 	r.Set("user", a.user.Id)
 	r.Set("scope_user", a.user.Id)
 	r.Set("device", a.device)
-	r.Set("mutation_id", clip(m.ID, 32))
+	r.Set("mutation_id", clip(m.ID, maxKeptID))
 	r.Set("collection", clip(m.Collection, 60))
 	r.Set("record", clip(m.Record, 60))
 	r.Set("received_at", a.received)
@@ -120,7 +124,7 @@ func (a *applier) refuseReuse(m Mutation, raw json.RawMessage) (Result, error) {
 func (a *applier) keepOnce(m Mutation, raw json.RawMessage, fields hooks.FieldErrors) error {
 	var n int
 	err := a.tx.DB().NewQuery(`SELECT EXISTS (SELECT 1 FROM sync_rejections WHERE mutation_id = {:id} AND user = {:user} AND mutation = {:body})`).
-		Bind(dbx.Params{"id": clip(m.ID, 32), "user": a.user.Id, "body": string(validJSON(raw))}).Row(&n)
+		Bind(dbx.Params{"id": clip(m.ID, maxKeptID), "user": a.user.Id, "body": string(validJSON(raw))}).Row(&n)
 	if err != nil || n != 0 {
 		return err
 	}
@@ -148,12 +152,16 @@ func (a *applier) mayReplace(id string) error {
 	if old.Status == Applied || old.Status == Conflict {
 		return reject("_", "already_settled")
 	}
-	var dropped int
-	if err := a.tx.DB().NewQuery(`SELECT EXISTS (SELECT 1 FROM sync_rejections WHERE mutation_id = {:id} AND user = {:user} AND status = 'settled')`).
-		Bind(dbx.Params{"id": id, "user": a.user.Id}).Row(&dropped); err != nil {
+	var settled int
+	// Settled by the office, or through what has stood for it since.
+	if err := a.tx.DB().NewQuery(`WITH RECURSIVE heirs (id) AS (SELECT {:id}
+			UNION SELECT r.replaced_by FROM heirs JOIN sync_rejections r ON r.mutation_id = heirs.id AND r.user = {:user} AND r.replaced_by != '')
+		SELECT EXISTS (SELECT 1 FROM sync_rejections WHERE mutation_id IN heirs AND user = {:user} AND status = 'settled')
+			OR EXISTS (SELECT 1 FROM sync_mutations WHERE id IN heirs AND status IN ('applied', 'conflict'))`).
+		Bind(dbx.Params{"id": clip(id, maxKeptID), "user": a.user.Id}).Row(&settled); err != nil {
 		return err
 	}
-	if dropped != 0 {
+	if settled != 0 {
 		return reject("_", "already_settled")
 	}
 	return nil
@@ -178,13 +186,13 @@ func (a *applier) markReplaced(m Mutation) (passed string, err error) {
 		}
 		passed = old.Record
 	}
-	open, err := a.tx.FindAllRecords("sync_rejections", dbx.HashExp{"mutation_id": m.Replaces, "user": a.user.Id, "status": "open"})
+	open, err := a.tx.FindAllRecords("sync_rejections", dbx.HashExp{"mutation_id": clip(m.Replaces, maxKeptID), "user": a.user.Id, "status": "open"})
 	if err != nil {
 		return "", err
 	}
 	for _, r := range open {
 		r.Set("status", "replaced")
-		r.Set("replaced_by", m.ID)
+		r.Set("replaced_by", clip(m.ID, maxKeptID))
 		if err := a.tx.Save(r); err != nil {
 			return "", err
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -84,10 +85,10 @@ func serverOf(app core.App) *Server {
 
 func (s *Server) route(se *core.ServeEvent) {
 	group := se.Router.Group("/api/sync")
-	group.Bind(apis.SkipSuccessActivityLog())
+	group.Bind(apis.SkipSuccessActivityLog(), apis.BodyLimit(0)) // each call has its own limit, and says it
 	group.POST("/hello", handle(s, MaxPushBytes, func(e *core.RequestEvent, body []byte) (any, error) {
 		var req HelloRequest
-		if err := json.Unmarshal(body, &req); err != nil {
+		if err := decode(body, &req); err != nil {
 			return nil, badRequest(err)
 		}
 		return s.hello(e.Auth, &req)
@@ -106,13 +107,13 @@ func (s *Server) route(se *core.ServeEvent) {
 			return nil, err
 		}
 		return s.push(e.Auth, req)
-	})).Bind(apis.BodyLimit(0))
+	}))
 	group.POST("/pull", handle(s, MaxPushBytes, func(e *core.RequestEvent, body []byte) (any, error) {
 		if e.Auth.GetBool("must_change_password") {
 			return nil, refuse(http.StatusForbidden, "password_change_required")
 		}
 		var req PullRequest
-		if err := json.Unmarshal(body, &req); err != nil {
+		if err := decode(body, &req); err != nil {
 			return nil, badRequest(err)
 		}
 		page, err := s.pull(e.Request.Context(), e.Auth, &req)
@@ -121,10 +122,10 @@ func (s *Server) route(se *core.ServeEvent) {
 		}
 		return page, err
 	}))
-	group.POST("/attachments", s.attachments).Bind(apis.BodyLimit(0))
+	group.POST("/attachments", s.attachments)
 	group.POST("/attachments/missing", handle(s, MaxPushBytes, func(e *core.RequestEvent, body []byte) (any, error) {
 		var req MissingRequest
-		if err := json.Unmarshal(body, &req); err != nil {
+		if err := decode(body, &req); err != nil {
 			return nil, badRequest(err)
 		}
 		if err := s.passBoundaries(req.Device, e.Auth, false); err != nil {
@@ -174,7 +175,7 @@ const packedFrom = 1400
 func send(e *core.RequestEvent, body []byte) error {
 	header := e.Response.Header()
 	header.Add("Vary", "Accept-Encoding")
-	if len(body) < packedFrom || !strings.Contains(e.Request.Header.Get("Accept-Encoding"), "gzip") {
+	if len(body) < packedFrom || !takesGzip(e.Request.Header.Get("Accept-Encoding")) {
 		return e.Blob(http.StatusOK, "application/json", body)
 	}
 	header.Set("Content-Type", "application/json")
@@ -188,6 +189,17 @@ func send(e *core.RequestEvent, body []byte) error {
 	return packer.Close()
 }
 
+// takesGzip tells whether an Accept-Encoding names gzip and does not refuse it (q=0).
+func takesGzip(accept string) bool {
+	for _, coding := range strings.Split(accept, ",") {
+		if name, weight, _ := strings.Cut(coding, ";"); strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			q, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(weight), "q="), 64)
+			return err != nil || q > 0
+		}
+	}
+	return false
+}
+
 // signedIn admits users only: a superuser has the console and holds no device.
 func signedIn(e *core.RequestEvent) error {
 	if e.Auth == nil || e.Auth.Collection().Name != "users" {
@@ -198,8 +210,27 @@ func signedIn(e *core.RequestEvent) error {
 
 func badRequest(err error) error {
 	e := refuse(http.StatusBadRequest, "bad_request")
-	e.err.With("detail", clip(err.Error(), 200))
+	e.err.With("detail", clip(strings.TrimPrefix(err.Error(), "json: "), 200))
 	return e
+}
+
+// decode reads one JSON object. A whole number is one however its writer puts it (1.0, 1e0), which Go's own reader does not grant.
+func decode(raw []byte, into any) error {
+	err := json.Unmarshal(raw, into)
+	var wrong *json.UnmarshalTypeError
+	var fields map[string]json.RawMessage
+	if !errors.As(err, &wrong) || !strings.HasPrefix(wrong.Value, "number") || json.Unmarshal(raw, &fields) != nil {
+		return err
+	}
+	for name, value := range fields {
+		if n, err := strconv.ParseFloat(string(value), 64); err == nil && n == math.Trunc(n) && math.Abs(n) < 1<<53 {
+			fields[name] = strconv.AppendFloat(nil, n, 'f', -1, 64)
+		}
+	}
+	if raw, err = json.Marshal(fields); err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, into)
 }
 
 // readBody reads at most max bytes after unpacking: a small gzip must not become a large push.
@@ -242,10 +273,31 @@ func (s *Server) fail(e *core.RequestEvent, err error) error {
 		if call.status == http.StatusTooManyRequests {
 			e.Response.Header().Set("Retry-After", strconv.Itoa(slowDownSeconds))
 		}
-		return e.JSON(call.status, call.err)
+		return e.JSON(call.status, errorBody(call.err))
 	}
 	s.app.Logger().Error("sync call failed", "path", e.Request.URL.Path, "error", err)
-	return e.JSON(http.StatusInternalServerError, hooks.Err("internal"))
+	return e.JSON(http.StatusInternalServerError, errorBody(hooks.Err("internal")))
+}
+
+// errorBody has all three members, whatever there is to say.
+func errorBody(e *hooks.Error) map[string]any {
+	data := e.Data
+	if data == nil {
+		data = map[string]any{}
+	}
+	return map[string]any{"code": e.Code, "message": e.Message, "data": data}
+}
+
+// metaOf is what an upload says of its picture; browsers send a typed part as a file.
+func metaOf(r *http.Request) []byte {
+	if parts := r.MultipartForm.File["meta"]; len(parts) > 0 {
+		if part, err := parts[0].Open(); err == nil {
+			defer part.Close()
+			raw, _ := io.ReadAll(part)
+			return raw
+		}
+	}
+	return []byte(r.FormValue("meta"))
 }
 
 // attachments takes one multipart upload: meta (JSON) and file.
@@ -268,7 +320,7 @@ func (s *Server) attachments(e *core.RequestEvent) error {
 	}
 	defer e.Request.MultipartForm.RemoveAll() //nolint:errcheck // temporary files only
 	var meta AttachmentMeta
-	if err := json.Unmarshal([]byte(e.Request.FormValue("meta")), &meta); err != nil {
+	if err := decode(metaOf(e.Request), &meta); err != nil {
 		return s.fail(e, badRequest(err))
 	}
 	file, _, err := e.Request.FormFile("file")

@@ -280,6 +280,11 @@ func (a *applier) update(m Mutation, form *hooks.Form, collection *core.Collecti
 		server[name] = plain(existing.Get(name))
 	}
 	set, conflicts := merge(changes, server)
+	for name, c := range conflicts {
+		if len(jsonOf(c.Yours)) > maxKeptValue { // longer than any field: it would be refused if it were set
+			return reject(name, "too_long")
+		}
+	}
 	if m.AppliedSeq > 0 {
 		if err := a.settleBySeq(m, conflicts, set); err != nil {
 			return err

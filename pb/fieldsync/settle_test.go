@@ -133,6 +133,53 @@ func TestWhatWaitsInVainThirtyDaysIsGivenToTheOffice(t *testing.T) {
 	}
 }
 
+func (d *district) maintain() {
+	d.t.Helper()
+	if err := serverOf(d.app).maintain(d.t.Context()); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// The record that a report waits for need not come by a push: the office may type it in, an import or plain SQL may bring it.
+func TestWhatWaitsGoesOnWhenItsRecordComesFromTheConsoleOrByPlainSQL(t *testing.T) {
+	for name, arrive := range map[string]func(d *district, id string){
+		"console": func(d *district, id string) {
+			d.save("enterprises", map[string]any{"id": id, "name": "后来录入的店", "grid": "grid10000000000"})
+		},
+		"plain SQL": func(d *district, id string) {
+			d.sql(`INSERT INTO enterprises (id, name, grid) VALUES ('` + id + `', '导入的店', 'grid10000000000')`)
+		},
+	} {
+		for how, notice := range map[string]func(d *district){
+			"by itself":           func(d *district) { d.maintain() },
+			"when it sends again": func(*district) {},
+		} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				d := newDistrict(t)
+				p := d.phone("worker1")
+				v := p.visit("enterpris0later", "grid10000000000")
+				edit := p.update("visits", v["record"].(string), "notes", "", "第二次")
+				for _, r := range p.push(v, edit) {
+					expect(t, r, Deferred, "")
+				}
+				d.maintain()
+				expect(t, p.push(edit)[0], Deferred, "")
+				arrive(d, "enterpris0later")
+				d.time = d.time.Add(time.Minute)
+				notice(d)
+				if n := d.count("visits WHERE notes = '第二次'"); how == "by itself" && n != 1 {
+					t.Errorf("%d visits before the phone asks", n)
+				}
+				for _, r := range p.push(edit, v) {
+					if r.Status != Applied || !r.Duplicate {
+						t.Errorf("%+v", r)
+					}
+				}
+			})
+		}
+	}
+}
+
 // Two defers of one capture: the mended one alone goes on when its visit comes.
 func TestAMendedReportThatMustWaitAsWellStandsForTheFirst(t *testing.T) {
 	d := newDistrict(t)

@@ -346,6 +346,8 @@ func (w *simWorld) putBack(announced bool) {
 			}
 		}
 	}
+	var reached int64
+	w.must(w.server.app.DB().NewQuery(`SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'`).Row(&reached))
 	w.must(w.server.stop())
 	raw, err := os.ReadFile(w.backup.file)
 	w.must(err)
@@ -360,7 +362,7 @@ func (w *simWorld) putBack(announced bool) {
 		p.state = p.stateNow()
 	}
 	if announced {
-		_, err := NewEpoch(w.server.app, w.time)
+		_, err := NewEpoch(w.server.app, w.time, reached)
 		w.must(err)
 		w.newLife()
 		return
@@ -371,7 +373,7 @@ func (w *simWorld) putBack(announced bool) {
 		}
 	}
 	if w.restored.IsZero() || w.restored.Before(w.time) { // nobody could prove it: an administrator says it
-		_, err := NewEpoch(w.server.app, w.time)
+		_, err := NewEpoch(w.server.app, w.time, 0)
 		w.must(err)
 		w.newLife()
 	}

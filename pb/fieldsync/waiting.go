@@ -120,6 +120,51 @@ func (a *applier) release(record string, came bool) error {
 	return nil
 }
 
+// resume goes on with what waited for a record that came by another way than a push: the console, an import, plain SQL. It looks at
+// the first waiting mutation of each record, or of the one named, that stand behind a position, at most n of them, and tells the
+// position of the last (0: there was none).
+func (a *applier) resume(record string, after int64, n int) (last int64, err error) {
+	var came []struct {
+		Position int64  `db:"position"`
+		WaitsFor string `db:"waits_for"`
+	}
+	if err := a.tx.DB().NewQuery(`SELECT position, waits_for FROM sync_deferred d WHERE position > {:after} AND ({:record} = '' OR record = {:record})
+		AND NOT EXISTS (SELECT 1 FROM sync_deferred e WHERE e.record = d.record AND e.position < d.position)
+		AND EXISTS (SELECT 1 FROM sync_feed WHERE sync_feed.record = d.waits_for) ORDER BY position LIMIT {:n}`).
+		Bind(dbx.Params{"after": after, "record": record, "n": n}).All(&came); err != nil {
+		return 0, err
+	}
+	for _, c := range came {
+		if err := a.release(c.WaitsFor, true); err != nil {
+			return 0, err
+		}
+		last = c.Position
+	}
+	return last, nil
+}
+
+// resumeWaits does so for all, in small steps so that pushes get their turn; where nothing waits, nothing is written.
+func (s *Server) resumeWaits() error {
+	var waiting bool
+	if err := s.app.DB().NewQuery(`SELECT EXISTS (SELECT 1 FROM sync_deferred)`).Row(&waiting); err != nil || !waiting {
+		return err
+	}
+	for at, more := int64(-1), true; more; {
+		if err := s.write(100, func(tx core.App) error {
+			a := &applier{tx: tx, received: s.now()}
+			var err error
+			if a.resends, err = resending(tx.DB(), a.received); err == nil {
+				at, err = a.resume("", at, 100)
+			}
+			more = at > 0
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (a *applier) keepDeferred(m Mutation, raw json.RawMessage, waitsFor string) error {
 	_, err := a.tx.DB().NewQuery(`INSERT INTO sync_deferred (mutation, user, device, record, waits_for, body, skew_ms, received_at)
 		VALUES ({:mutation}, {:user}, {:device}, {:record}, {:waits}, {:body}, {:skew}, {:at})

@@ -184,6 +184,29 @@ func TestABackupTakenWhilePeopleWorkBringsBackExactlyThatMomentAndKeepsWhatCameA
 	}
 }
 
+// The same set put back a second time: what was sent in the life between and what is sent in the next must not bear the same seqs.
+func TestEachLifeBeginsBehindTheOneThatIsPutAside(t *testing.T) {
+	s := newStation(t)
+	set, _ := s.backup(t.TempDir(), noon)
+	seq := func() (n int64) {
+		s.Helper()
+		s.ok(s.app.DB().NewQuery(`SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'`).Row(&n))
+		return n
+	}
+	last := seq()
+	for life := range 3 {
+		s.close()
+		_, err := s.restore(set, noon.Add(time.Hour))
+		s.ok(err)
+		s.open()
+		if first := seq(); first < last+1_000_000 {
+			t.Errorf("life %d begins at seq %d, the one before came to %d", life+2, first, last)
+		}
+		s.shop("shop00000000002", "后来的店")
+		last = seq()
+	}
+}
+
 func TestANewMachineIsFilledFromABackupAlone(t *testing.T) {
 	s := newStation(t)
 	set, _ := s.backup(t.TempDir(), noon)

@@ -60,6 +60,10 @@ func Restore(ctx context.Context, app core.App, set string, o Options) (r Restor
 	if err := unused(filepath.Join(dir, databaseFile)); err != nil {
 		return r, err
 	}
+	reached, err := reached(filepath.Join(dir, databaseFile))
+	if err != nil {
+		return r, err
+	}
 	staging := filepath.Join(dir, stagingDir)
 	if err := os.RemoveAll(staging); err != nil {
 		return r, err
@@ -83,7 +87,7 @@ func Restore(ctx context.Context, app core.App, set string, o Options) (r Restor
 	if err := known(filepath.Join(staging, databaseFile)); err != nil {
 		return r, err
 	}
-	if r.Epoch, r.Mended, err = ready(app, staging, filepath.Base(set), o.Now); err != nil {
+	if r.Epoch, r.Mended, err = ready(app, staging, filepath.Base(set), o.Now, reached); err != nil {
 		return r, err
 	}
 	if err := syncTree(staging); err != nil {
@@ -142,6 +146,22 @@ func unused(path string) error {
 		return hooks.Err("database_in_use")
 	}
 	return err
+}
+
+// reached is the last seq of the database that is to be put aside: the new life must begin behind it, or what both lives sent would
+// bear the same seqs after yet another restore. 0 where there is none or nobody can read it.
+func reached(path string) (seq int64, err error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	db, err := openPlain(path)
+	if err != nil {
+		return 0, err
+	}
+	if db.NewQuery(`SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'`).Row(&seq) != nil {
+		seq = 0 // damaged, or no database of ours: its restore must not fail for that
+	}
+	return seq, db.Close()
 }
 
 // fetch copies the set into the staging directory and compares every checksum on the way.
@@ -210,7 +230,7 @@ func known(path string) error {
 
 // ready migrates the staged database, mends what the feed needs, opens a new life, by which phones will send again, and logs from
 // which set it came.
-func ready(app core.App, staging, set string, now time.Time) (epoch string, mended []fieldsync.Finding, err error) {
+func ready(app core.App, staging, set string, now time.Time, reached int64) (epoch string, mended []fieldsync.Finding, err error) {
 	its := core.NewBaseApp(core.BaseAppConfig{DataDir: staging, DBConnect: fieldsync.Connect, EncryptionEnv: app.EncryptionEnv()})
 	if err := its.Bootstrap(); err != nil {
 		return "", nil, err
@@ -228,7 +248,7 @@ func ready(app core.App, staging, set string, now time.Time) (epoch string, mend
 	if mended, _, err = fieldsync.Mend(its, now); err != nil {
 		return "", nil, err
 	}
-	if epoch, err = fieldsync.NewEpoch(its, now); err != nil {
+	if epoch, err = fieldsync.NewEpoch(its, now, reached); err != nil {
 		return "", nil, err
 	}
 	return epoch, mended, hooks.Log(its, hooks.Entry{At: now, Action: "import", Target: "从备份恢复 " + set}.Operator())

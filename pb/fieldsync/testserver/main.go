@@ -281,6 +281,10 @@ func (s *server) restore(asked request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	var reached int64
+	if err := s.app.DB().NewQuery(`SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'`).Row(&reached); err != nil {
+		return nil, err
+	}
 	if err := s.close(); err != nil {
 		return nil, err
 	}
@@ -291,7 +295,7 @@ func (s *server) restore(asked request) (any, error) {
 	if err := s.open(); err != nil || asked.Silent {
 		return map[string]bool{"done": true}, err
 	}
-	epoch, err := fieldsync.NewEpoch(s.app, s.now())
+	epoch, err := fieldsync.NewEpoch(s.app, s.now(), reached)
 	return map[string]string{"epoch": epoch}, err
 }
 
