@@ -1,23 +1,36 @@
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath, URL } from 'node:url'
 import vue from '@vitejs/plugin-vue'
-import { defineConfig } from 'vite'
+import { VantResolver } from '@vant/auto-import-resolver'
+import Components from 'unplugin-vue-components/vite'
+import { defineConfig, type Plugin } from 'vite'
 import { VitePWA } from 'vite-plugin-pwa'
 
 // The server a developer works against: `gangwan serve`, or a demo that goes on serving.
 const server = process.env.GANGWAN ?? 'http://127.0.0.1:8090'
 
+// Vant's icons are a font of 28 KB inside its CSS, half as much as the whole framework; src/styles/icons.css draws the few in use.
+const ownIcons: Plugin = {
+  name: 'own-icons',
+  enforce: 'pre',
+  load(id) {
+    return /vant\/es\/icon\/index\.css(\?|$)/.test(id) ? readFile(new URL('./src/styles/icons.css', import.meta.url), 'utf8') : undefined
+  },
+}
+
 export default defineConfig({
-  // Nothing here is written with the options API.
+  // Neither this app nor Vant is written with the options API.
   define: { __VUE_OPTIONS_API__: 'false' },
   // Dexie's build for today's browsers: its package offers the one for those without modules.
   resolve: { alias: { dexie: fileURLToPath(new URL('./node_modules/dexie/dist/modern/dexie.mjs', import.meta.url)), '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   plugins: [
+    ownIcons,
     // Hoisting what never changes costs 4 KB of code and wins nothing on pages this small.
     vue({ template: { compilerOptions: { hoistStatic: false } } }),
+    Components({ resolvers: [VantResolver()], dirs: [], dts: 'src/components.d.ts' }),
     VitePWA({
-      strategies: 'injectManifest',
-      srcDir: 'src',
-      filename: 'sw.ts',
+      // An update waits until the worker takes it: never inside a form.
+      registerType: 'prompt',
       injectRegister: false,
       manifest: {
         name: '港湾走访',
@@ -34,7 +47,17 @@ export default defineConfig({
           { src: '/icon-512.png', sizes: '512x512', type: 'image/png', purpose: 'maskable' },
         ],
       },
-      injectManifest: { globPatterns: ['**/*.{js,css,html,png,svg,woff2}'] },
+      workbox: {
+        globPatterns: ['**/*.{js,css,html,png,svg,woff2}'],
+        // Only banks, departments and officials open it: kept from the first time on, by a desk and by no phone.
+        globIgnores: ['assets/office-*'],
+        runtimeCaching: [{ urlPattern: /\/assets\/office-/, handler: 'CacheFirst', options: { cacheName: 'office' } }],
+        navigateFallback: '/index.html',
+        // The API, the console and the portal are the server's, with or without the app.
+        navigateFallbackDenylist: [/^\/api\//, /^\/_\//, /^\/reports/],
+        cleanupOutdatedCaches: true,
+        inlineWorkboxRuntime: true,
+      },
     }),
   ],
   build: {
@@ -44,11 +67,11 @@ export default defineConfig({
       output: {
         codeSplitting: {
           groups: [
-            { name: 'vendor', test: /node_modules\//, priority: 4 },
+            { name: 'vendor', test: /node_modules\/(?!signature_pad)/, priority: 4 },
             // With the list that the day starts with; all other pages come when they are asked for.
             { name: 'base', test: /src\/(forms|components|store|sync|styles)\/|src\/(App|router)|routes\.ts|pages\/field\/(TodayPage|drafts)|plugin-vue:export-helper|preload-helper|rolldown/, priority: 3 },
             { name: 'pages', test: /src\/pages\/(?!\w+\/(Loan(Sheet|sPage)|ImportSheet|BatchRows))/, priority: 1 },
-            // What only banks, departments and officials do, at their desks: no phone carries it (src/sw.ts).
+            // What only banks, departments and officials do, at their desks: no phone carries it (runtimeCaching above).
             { name: 'office', test: /src\/pages\/\w+\/(Loan(Sheet|sPage)|ImportSheet|BatchRows)/ },
           ],
         },

@@ -45,7 +45,7 @@ test('the app opens without a network; a new version is fetched, waits, and come
 
   const page2 = files.get('/index.html')!.toString().replace('港湾走访', '港湾走访 2')
   files.set('/index.html', Buffer.from(page2))
-  files.set('/sw.js', Buffer.from(files.get('/sw.js')!.toString().replace(/("revision":")[0-9a-f]+("[^}]*"url":"index\.html")/, '$1second$2')))
+  files.set('/sw.js', Buffer.from(files.get('/sw.js')!.toString().replace(/(url:"index\.html",revision:")[0-9a-f]+/, '$1second')))
   asked.length = 0
   await page.reload()
   await at(p, 'update').waitFor()

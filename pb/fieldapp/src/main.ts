@@ -2,7 +2,6 @@ import { createApp, watch } from 'vue'
 import App from './App.vue'
 import { fetchPages, router } from './router'
 import { session } from './store/app'
-import './styles/icons.css'
 import './styles/base.css'
 
 createApp(App).use(router).mount('#app')

@@ -1,6 +1,7 @@
 import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
+import { showToast } from 'vant'
+import 'vant/es/toast/style'
 import { homeOf } from '@/components/tabs'
-import { say } from '@/components/say'
 import { routes as demandRoutes } from '@/pages/demands/routes'
 import { routes as registerRoutes } from '@/pages/registers/routes'
 import { routes as syncRoutes } from '@/pages/sync/routes'
@@ -44,7 +45,7 @@ router.beforeEach(async to => {
 // A page's code that cannot be had: without a network it is said; after an update the page is asked for anew.
 router.onError((_error, to, from) => {
   if (navigator.onLine && from.matched.length) location.assign(to.fullPath)
-  else say('这一页还没有下载到手机，连网后再打开')
+  else showToast('这一页还没有下载到手机，连网后再打开')
 })
 
 /** Fetches the code of every page that the user's role has while the phone is idle, so that they open without a network even where no service worker runs. */

@@ -6,7 +6,7 @@ import type { Env } from './env'
 import { CallError, sentence } from './errors'
 import { stored } from './ids'
 import { authAnswer, protocol, Wire } from './wire'
-import { anything, type Of } from './shape'
+import * as v from 'valibot'
 
 /** What this browser remembers beside the users' own databases. */
 class Book extends Dexie {
@@ -86,7 +86,7 @@ class BrowserSession implements Session {
     return out
   }
 
-  private async ask(path: string, token: string, body: unknown): Promise<Of<typeof authAnswer>> {
+  private async ask(path: string, token: string, body: unknown): Promise<v.InferOutput<typeof authAnswer>> {
     try {
       return await this.wire.post(path, token, body, authAnswer)
     } catch (e) {
@@ -160,7 +160,7 @@ class BrowserSession implements Session {
     if (!w) return
     await erase()
     try {
-      await this.wire.post('/api/sync/hello', w.token, { protocol, device: { id: w.device, ...env.device }, sent_at: stored(env.now()), pending: 0, wiped: true }, anything)
+      await this.wire.post('/api/sync/hello', w.token, { protocol, device: { id: w.device, ...env.device }, sent_at: stored(env.now()), pending: 0, wiped: true }, v.any())
     } catch (e) {
       if (e instanceof CallError && (e.status === 0 || e.status >= 500)) return
     }

@@ -1,41 +1,42 @@
+import * as v from 'valibot'
 import type { Env } from './env'
 import { CallError } from './errors'
-import { anything, count, either, filled, flag, list, maybe, object, table, text, word, type Of, type Shape } from './shape'
 
 /** The version of the protocol that is spoken here. */
 export const protocol = 1
 
-const fieldErrors = table(object({ code: text, message: text }))
+const fieldErrors = v.record(v.string(), v.object({ code: v.string(), message: v.string() }))
+const count = v.pipe(v.number(), v.integer())
 
-// The answers, as the protocol page has them.
-export const helloAnswer = object({
-  server_time: text, epoch: text, user: maybe(table(anything)), device_state: text, min_app_version: text,
-  limits: object({ push_mutations: count, push_bytes: count, pull_records: count, attachment_bytes: count }),
+// The answers, as the protocol page has them. Unknown fields are let through: a newer server must not stop an older phone.
+export const helloAnswer = v.object({
+  server_time: v.string(), epoch: v.string(), user: v.nullish(v.record(v.string(), v.any())), device_state: v.string(), min_app_version: v.string(),
+  limits: v.object({ push_mutations: count, push_bytes: count, pull_records: count, attachment_bytes: count }),
 })
-export const pushAnswer = object({
-  server_time: text, epoch: text,
-  results: list(object({
-    id: text, status: word('applied', 'conflict', 'rejected', 'deferred'), seq: maybe(count),
-    conflicts: maybe(table(object({ yours: anything, theirs: anything }))), errors: maybe(fieldErrors),
+export const pushAnswer = v.object({
+  server_time: v.string(), epoch: v.string(),
+  results: v.array(v.object({
+    id: v.string(), status: v.picklist(['applied', 'conflict', 'rejected', 'deferred']), seq: v.optional(count),
+    conflicts: v.nullish(v.record(v.string(), v.object({ yours: v.optional(v.any()), theirs: v.optional(v.any()) }))),
+    errors: v.nullish(fieldErrors),
   })),
 })
-const named = object({ id: filled }) as Shape<{ id: string; [field: string]: any }>
-export const pullAnswer = object({
-  server_time: text, epoch: text, cursor: text, more: flag, reset: maybe(flag),
-  digest: maybe(table(object({ count, xor: count }))),
-  changes: list(either(
-    object({ op: word('upsert'), collection: text, rev: count, record: named }),
-    object({ op: word('remove'), collection: text, id: text }),
-  )),
+export const pullAnswer = v.object({
+  server_time: v.string(), epoch: v.string(), cursor: v.string(), more: v.boolean(), reset: v.optional(v.boolean(), false),
+  digest: v.nullish(v.record(v.string(), v.object({ count, xor: count }))),
+  changes: v.array(v.variant('op', [
+    v.object({ op: v.literal('upsert'), collection: v.string(), rev: count, record: v.looseObject({ id: v.pipe(v.string(), v.minLength(1)) }) }),
+    v.object({ op: v.literal('remove'), collection: v.string(), id: v.string() }),
+  ])),
 })
-export const pictureAnswer = object({ id: text, status: word('applied', 'deferred', 'rejected'), errors: maybe(fieldErrors) })
-export const missingAnswer = object({ missing: list(text) })
-export const authAnswer = object({ token: filled, record: named })
-export const fileTokenAnswer = object({ token: text })
+export const pictureAnswer = v.object({ id: v.string(), status: v.picklist(['applied', 'deferred', 'rejected']), errors: v.nullish(fieldErrors) })
+export const missingAnswer = v.object({ missing: v.array(v.string()) })
+export const authAnswer = v.object({ token: v.pipe(v.string(), v.minLength(1)), record: v.looseObject({ id: v.pipe(v.string(), v.minLength(1)) }) })
+export const fileTokenAnswer = v.object({ token: v.string() })
 
-export type Limits = Of<typeof helloAnswer>['limits']
-export type Result = Of<typeof pushAnswer>['results'][number]
-export type Page = Of<typeof pullAnswer>
+export type Limits = v.InferOutput<typeof helloAnswer>['limits']
+export type Result = v.InferOutput<typeof pushAnswer>['results'][number]
+export type Page = v.InferOutput<typeof pullAnswer>
 
 /** How long an answer may take, in milliseconds: a village's network carries a full push or a picture in this time or not at all. */
 export const patience = 90_000
@@ -46,14 +47,14 @@ export class Wire {
   constructor(private readonly env: Env) {}
 
   /** Posts JSON (an object, or text that is JSON already) and returns the checked answer. */
-  post<T>(path: string, token: string, body: unknown, answer: Shape<T>): Promise<T> {
+  post<S extends v.GenericSchema>(path: string, token: string, body: unknown, answer: S): Promise<v.InferOutput<S>> {
     return this.send(path, token, { body: typeof body === 'string' ? body : JSON.stringify(body), headers: { 'Content-Type': 'application/json' } },
-      async r => shaped(await r.json(), answer))
+      async r => v.parse(answer, await r.json()))
   }
 
   /** Posts a form with a file. */
-  upload<T>(path: string, token: string, body: FormData, answer: Shape<T>): Promise<T> {
-    return this.send(path, token, { body, headers: {} }, async r => shaped(await r.json(), answer))
+  upload<S extends v.GenericSchema>(path: string, token: string, body: FormData, answer: S): Promise<v.InferOutput<S>> {
+    return this.send(path, token, { body, headers: {} }, async r => v.parse(answer, await r.json()))
   }
 
   /** Gets a file. */
@@ -85,17 +86,12 @@ export class Wire {
     } catch (e) {
       if (e instanceof CallError) throw e
       // A captive portal answers 200 with its own page.
-      throw e instanceof SyntaxError ? new CallError('bad_answer', 0) : new CallError('network', 0)
+      throw e instanceof v.ValiError || e instanceof SyntaxError ? new CallError('bad_answer', 0) : new CallError('network', 0)
     } finally {
       clear()
       this.closed.signal.removeEventListener('abort', giveUp)
     }
   }
-}
-
-function shaped<T>(answer: unknown, shape: Shape<T>): T {
-  if (!shape(answer)) throw new CallError('bad_answer', 0)
-  return answer
 }
 
 async function refusal(answer: Response): Promise<never> {

@@ -1,5 +1,6 @@
+import { showToast } from 'vant'
+import 'vant/es/toast/style'
 import { ref, type Ref } from 'vue'
-import { say } from '@/components/say'
 
 /**
  * Runs one piece of work at a time: a second touch while the first is under way does nothing. What goes wrong (storage full …)
@@ -13,7 +14,7 @@ export function useOnce(): { busy: Ref<string>; once: (name: string, work: () =>
     try {
       await work()
     } catch (e) {
-      say(e instanceof Error && /[一-龥]/.test(e.message) ? e.message : '没有保存成功，请再试一次')
+      showToast(e instanceof Error && /[一-龥]/.test(e.message) ? e.message : '没有保存成功，请再试一次')
     } finally {
       busy.value = ''
     }

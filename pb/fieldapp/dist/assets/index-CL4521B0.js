@@ -1,1 +1,0 @@
-import{L as e,u as t}from"./vendor-BqQGAbis.js";import{Z as n,f as r,p as i,q as a}from"./base-DCiMhEov.js";t(a).use(i).mount(`#app`),i.isReady().then(()=>e(n.signedIn,()=>(window.requestIdleCallback??setTimeout)(()=>void r()),{immediate:!0}));
