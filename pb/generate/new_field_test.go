@@ -58,7 +58,7 @@ func TestANewFieldIsOneMigrationAndOneLineOfAForm(t *testing.T) {
 	run(made, filepath.Join(dir, "generate"))
 	for file, wants := range map[string][]string{
 		"pipeline/schema_gen.go":             {`{"door_colour", kindText}`},
-		"pb/fieldapp/src/forms/generated.ts": {`door_colour|门面颜色|one|||||||||red 红;green 绿`, `door_colour: 'red' | 'green' | ''`},
+		"pb/fieldapp/src/forms/generated.ts": {`door_colour|门面颜色|one||||||||red 红;green 绿`, `door_colour: 'red' | 'green' | ''`},
 	} {
 		got, err := os.ReadFile(filepath.Join(made, file))
 		if err != nil {

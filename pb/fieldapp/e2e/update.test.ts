@@ -41,6 +41,13 @@ test('the app opens without a network; a new version is fetched, waits, and come
   await at(p, 'sign-in').waitFor()
   expect(await page.title()).toBe('港湾走访')
   expect(asked.filter((f) => f.includes('office-')), 'what desks open stays with the server').toEqual([])
+  const desks = [...files.keys()].find((f) => f.includes('office-'))!
+  const opens = () => page.evaluate((file) => fetch(file).then((r) => r.ok, () => false), desks)
+  expect(await opens(), 'and no phone has it').toBe(false)
+  await p.context.setOffline(false)
+  expect(await opens()).toBe(true)
+  await p.context.setOffline(true)
+  await expect.poll(opens, 'a desk that opened it once keeps it').toBe(true)
   await p.context.setOffline(false)
 
   const page2 = files.get('/index.html')!.toString().replace('港湾走访', '港湾走访 2')
