@@ -291,7 +291,7 @@ func TestAPhoneThatHearsOfARestoreInAPullSendsAgainFirstAndNothingCountsTwice(t 
 	w.sync(p)
 
 	// A new life that has everything: what comes again is known by its id.
-	if _, err := fieldsync.NewEpoch(w.app, w.clock.Now()); err != nil {
+	if _, err := fieldsync.NewEpoch(w.app, w.clock.Now(), 0); err != nil {
 		t.Fatal(err)
 	}
 	count := func() (n int64) { n, _ = w.app.CountRecords("visits"); return n }
@@ -315,7 +315,7 @@ func TestAPhoneThatHearsOfARestoreInAPullSendsAgainFirstAndNothingCountsTwice(t 
 			t.Fatal(err)
 		}
 	}
-	if _, err := fieldsync.NewEpoch(w.app, w.clock.Now()); err != nil {
+	if _, err := fieldsync.NewEpoch(w.app, w.clock.Now(), 0); err != nil {
 		t.Fatal(err)
 	}
 	net.on.Store(true)

@@ -126,8 +126,9 @@ func (w *simWorld) judgePush(p *simPhone, body, raw []byte) {
 	for i, m := range req.Mutations {
 		got := resp.Results[i]
 		d := &simDelivery{user: p.user, device: p.device, skew: skewOf(req.SentAt, w.time), received: w.time, raw: m, resends: w.resends(w.time)}
-		if err := json.Unmarshal(m, &d.m); err != nil || d.m.ID == "" {
-			w.rejections[d.m.ID+"\n"+canonicalJSON(m)] = 1
+		nonsense := json.Unmarshal(m, &d.m) != nil
+		if d.m.ID == "" {
+			w.rejections["\n"+canonicalJSON(m)] = 1
 			if got.Status != Rejected {
 				w.fail(3, "%s is answered %s", m, got.Status)
 			}
@@ -140,6 +141,12 @@ func (w *simWorld) judgePush(p *simPhone, body, raw []byte) {
 		switch {
 		case known == nil && got.Duplicate:
 			w.fail(3, "%s was never seen before, and is called a duplicate", d.m.ID)
+		case known == nil && nonsense: // it has a name all the same
+			w.rejections[d.m.ID+"\n"+canonicalJSON(m)]++
+			w.ledger[d.m.ID] = &simSettled{body: w.body(d), user: d.user, status: got.Status, result: got}
+			if got.Status != Rejected {
+				w.fail(3, "%s is answered %s", m, got.Status)
+			}
 		case known == nil:
 			w.settle(d, got)
 			w.tally[d.m.Op+" "+string(got.Status)+" "+strings.Join(codesOf(got.Errors), " ")]++
