@@ -47,7 +47,7 @@ test('the app opens without a network; a new version is fetched, waits, and come
   await p.context.setOffline(false)
   expect(await opens()).toBe(true)
   await p.context.setOffline(true)
-  await expect.poll(opens, 'a desk that opened it once keeps it').toBe(true)
+  await expect.poll(opens, { message: 'a desk that opened it once keeps it' }).toBe(true)
   await p.context.setOffline(false)
 
   const page2 = files.get('/index.html')!.toString().replace('港湾走访', '港湾走访 2')
