@@ -41,7 +41,6 @@ func TestWhateverHappensBetweenThePhoneAndTheWriterAPushIsJudgedAsItsTurnFindsIt
 		p        *phone
 		visits   []map[string]any
 		spare    string // an enterprise that nobody has visited
-		ends     string // the assignment
 		validate int
 	}
 	type event struct {
