@@ -80,7 +80,7 @@ func (a *applier) settle(m Mutation, raw json.RawMessage) (Result, error) {
 	if err != nil {
 		return result, err
 	}
-	if m.Replaces != "" {
+	if m.Replaces != "" && m.Replaces != m.ID {
 		result.passed, err = a.markReplaced(m)
 	}
 	return result, err
@@ -137,6 +137,9 @@ func (a *applier) try(m Mutation, result *Result) error {
 
 // sensible tells whether a mutation has what its op needs.
 func sensible(m Mutation) bool {
+	if m.Replaces == m.ID { // no mutation has an empty id
+		return false
+	}
 	switch m.Op {
 	case "create":
 		return hooks.IsDeviceID(m.Record) && m.Data != nil

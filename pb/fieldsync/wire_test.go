@@ -180,3 +180,16 @@ func TestAPictureWhoseDescriptionIsWrittenInAnotherMannerIsTaken(t *testing.T) {
 		t.Errorf("%d %+v (%v)", resp.StatusCode, r, err)
 	}
 }
+
+func TestAReportThatClaimsToReplaceItselfIsRefusedAndKept(t *testing.T) {
+	d := newDistrict(t)
+	p := d.phone("worker1")
+	m := p.update("visits", d.id(), "notes", "", "补记") // of a visit that has not come
+	m["replaces"] = m["id"]
+	for range 2 {
+		expect(t, p.push(m)[0], Rejected, "bad_mutation")
+	}
+	if kept := d.texts("SELECT status || ' ' || mutation_id FROM sync_rejections"); len(kept) != 1 || kept[0] != "open "+m["id"].(string) {
+		t.Errorf("kept for the office: %v", kept)
+	}
+}
