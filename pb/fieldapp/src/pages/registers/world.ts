@@ -151,10 +151,10 @@ export function titleOf(world: World | undefined, me: User, r: Register, f: Fiel
   return r.title
 }
 
-/** What is told under the name. */
+/** What is told under the name. Of their own harbour nobody needs to be told. */
 export function notesOf(world: World | undefined, me: User, r: Register, f: Fields, now: Date): string {
   const title = titleOf(world, me, r, f, now)
-  return r.notes.filter(n => n !== r.due?.field || !r.due.open(f)).map(n => {
+  return r.notes.filter(n => (n !== r.due?.field || !r.due.open(f)) && (n !== 'harbour' || f.harbour !== me.harbour)).map(n => {
     const said = shown(world, me, r.collection, n, f, now)
     const label = formOf(r.collection).fields.find(x => x.name === n)?.label
     return said && said !== title ? (isDay(n) && label ? `${label} ${said}` : said) : ''

@@ -1,0 +1,1 @@
+import{L as e,lt as t}from"./vendor-BC9QbezE.js";import{H as n,K as r,d as i,u as a}from"./base-BGyluhCl.js";e(n).use(i).mount(`#app`),i.isReady().then(()=>t(r.signedIn,()=>(window.requestIdleCallback??setTimeout)(()=>void a()),{immediate:!0}));
