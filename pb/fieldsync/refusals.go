@@ -144,8 +144,8 @@ func (a *applier) replaceable(id string) (*ledger, error) {
 }
 
 // mayReplace allows a mended mutation only for one that is still unsettled.
-func (a *applier) mayReplace(id string) error {
-	old, err := a.replaceable(id)
+func (a *applier) mayReplace(m Mutation) error {
+	old, err := a.replaceable(m.Replaces)
 	if err != nil || old == nil {
 		return err
 	}
@@ -153,12 +153,12 @@ func (a *applier) mayReplace(id string) error {
 		return reject("_", "already_settled")
 	}
 	var settled int
-	// Settled by the office, or through what has stood for it since.
+	// Settled by the office, or through what has stood for it since on the same record: an id may have been used for two.
 	if err := a.tx.DB().NewQuery(`WITH RECURSIVE heirs (id) AS (SELECT {:id}
 			UNION SELECT r.replaced_by FROM heirs JOIN sync_rejections r ON r.mutation_id = heirs.id AND r.user = {:user} AND r.replaced_by != '')
 		SELECT EXISTS (SELECT 1 FROM sync_rejections WHERE mutation_id IN heirs AND user = {:user} AND status = 'settled')
-			OR EXISTS (SELECT 1 FROM sync_mutations WHERE id IN heirs AND status IN ('applied', 'conflict'))`).
-		Bind(dbx.Params{"id": clip(id, maxKeptID), "user": a.user.Id}).Row(&settled); err != nil {
+			OR EXISTS (SELECT 1 FROM sync_mutations WHERE id IN heirs AND record = {:record} AND status IN ('applied', 'conflict'))`).
+		Bind(dbx.Params{"id": clip(m.Replaces, maxKeptID), "user": a.user.Id, "record": m.Record}).Row(&settled); err != nil {
 		return err
 	}
 	if settled != 0 {

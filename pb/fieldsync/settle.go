@@ -98,7 +98,7 @@ func (a *applier) try(m Mutation, result *Result) error {
 		return reject("captured_at", "bad_mutation")
 	}
 	if m.Replaces != "" {
-		if err := a.mayReplace(m.Replaces); err != nil {
+		if err := a.mayReplace(m); err != nil {
 			return err
 		}
 	}
