@@ -38,7 +38,7 @@ func (p *phone) received(mutations ...map[string]any) *incoming {
 func TestWhateverHappensBetweenThePhoneAndTheWriterAPushIsJudgedAsItsTurnFindsIt(t *testing.T) {
 	type scene struct {
 		*district
-		p        *phone
+		p, other *phone
 		visits   []map[string]any
 		spare    string // an enterprise that nobody has visited
 		validate int
@@ -64,6 +64,11 @@ func TestWhateverHappensBetweenThePhoneAndTheWriterAPushIsJudgedAsItsTurnFindsIt
 		{"nothing", func(*scene) {}, true},
 		{"another phone pushes", func(s *scene) {
 			s.phone("worker2").push(s.phone("worker2").visit("ent200000000000", "grid20000000000"))
+		}, true},
+		{"other phones say hello and pull", func(s *scene) {
+			s.phone("worker1").says(nil)
+			s.time = s.time.Add(2 * time.Minute) // the last pull is no longer noted
+			s.other.pull(0)
 		}, true},
 		{"the grid goes to somebody else", func(s *scene) {
 			s.edit("assignments", "assignment10000", map[string]any{"until": hooks.Stored(s.time.Add(-48 * time.Hour))})
@@ -110,6 +115,8 @@ func TestWhateverHappensBetweenThePhoneAndTheWriterAPushIsJudgedAsItsTurnFindsIt
 		s.p = s.phone("worker1")
 		s.spare = s.save("enterprises", map[string]any{"id": "ent300000000000", "name": "重庆小面", "grid": "grid20000000000"}).Id
 		s.edit("assignments", "assignment10000", map[string]any{"until": hooks.Stored(s.time.Add(time.Hour))})
+		s.other = s.phone("worker2")
+		s.other.pull(0)
 		s.p.push(s.p.visit("ent100000000000", "grid10000000000")) // the writer has had a turn
 		for range 12 {
 			v := s.p.visit("ent100000000000", "grid10000000000")

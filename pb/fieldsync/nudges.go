@@ -111,7 +111,7 @@ func (s *Server) nudge() (more bool, err error) {
 	if crossed, err := boundaries(s.app.DB(), last, hooks.Stored(s.now())); err != nil {
 		return true, err
 	} else if crossed {
-		if err := s.write(1, func(core.App) error { return nil }); err != nil {
+		if err := s.note(func(core.App) error { return nil }); err != nil {
 			return true, err
 		}
 	}

@@ -433,7 +433,7 @@ func (s *Server) passBoundaries(deviceID string, user *core.Record, pull bool) e
 		return err
 	}
 	// The writer's group begins with a tick, which passes the boundaries.
-	return s.write(1, func(tx core.App) error {
+	return s.note(func(tx core.App) error {
 		if _, err := registerDevice(tx, user, DeviceInfo{ID: deviceID}); err != nil || heard {
 			return err
 		}
@@ -754,7 +754,7 @@ func (s *Server) hello(user *core.Record, req *HelloRequest) (*HelloResponse, er
 	received := s.now()
 	resp := &HelloResponse{Protocol: Protocol, ServerTime: hooks.Stored(received),
 		Limits: Limits{MaxMutations, MaxPushBytes, MaxPullRecords, MaxAttachmentBytes}}
-	err := s.write(1, func(tx core.App) error {
+	err := s.note(func(tx core.App) error {
 		device, err := registerDevice(tx, user, req.Device)
 		if err != nil {
 			return err

@@ -15,7 +15,7 @@ type job struct {
 	run   func(tx core.App) error
 	done  chan error
 	size  int
-	plain bool // a push, which notes itself when it does more than put plain new rows
+	plain bool // nothing rests on it that may be worked out ahead; a push says itself when it does more than put plain new rows
 }
 
 // groupSize bounds how many mutations share a commit, so that the console's own writes get their turn between groups.
@@ -27,6 +27,11 @@ const pushesAtOnce = 16
 // write queues a job and waits until its group is committed. The writer owns the write connection only while a group runs.
 func (s *Server) write(size int, run func(tx core.App) error) error {
 	return s.queue(&job{run: run, size: size})
+}
+
+// note is write for the books about devices, on which no record rests.
+func (s *Server) note(run func(tx core.App) error) error {
+	return s.queue(&job{run: run, size: 1, plain: true})
 }
 
 func (s *Server) queue(j *job) error {
