@@ -46,7 +46,8 @@ func TestWhateverHappensBetweenThePhoneAndTheWriterAPushIsJudgedAsItsTurnFindsIt
 	type event struct {
 		name   string
 		does   func(s *scene)
-		unfelt bool // what was worked out ahead is as good as before
+		unfelt bool // what was worked out ahead is as good as before; elsewhere redone tells whether it must have been worked out again
+		redone bool
 	}
 	elsewhere := func(s *scene, queries ...string) {
 		db, err := sql.Open("sqlite", filepath.Join(s.app.DataDir(), "data.db")+"?_pragma=busy_timeout(10000)")
@@ -61,29 +62,29 @@ func TestWhateverHappensBetweenThePhoneAndTheWriterAPushIsJudgedAsItsTurnFindsIt
 		}
 	}
 	events := []event{
-		{"nothing", func(*scene) {}, true},
+		{"nothing", func(*scene) {}, true, false},
 		{"another phone pushes", func(s *scene) {
 			s.phone("worker2").push(s.phone("worker2").visit("ent200000000000", "grid20000000000"))
-		}, true},
+		}, true, false},
 		{"other phones say hello and pull", func(s *scene) {
 			s.phone("worker1").says(nil)
 			s.time = s.time.Add(2 * time.Minute) // the last pull is no longer noted
 			s.other.pull(0)
-		}, true},
+		}, true, false},
 		{"the grid goes to somebody else", func(s *scene) {
 			s.edit("assignments", "assignment10000", map[string]any{"until": hooks.Stored(s.time.Add(-48 * time.Hour))})
-		}, false},
-		{"the assignment ends by the clock", func(s *scene) { s.time = s.time.Add(2 * time.Hour) }, false},
-		{"the enterprise moves", func(s *scene) { s.edit("enterprises", "ent100000000000", map[string]any{"grid": "grid20000000000"}) }, false},
-		{"the enterprise is found to be another", func(s *scene) { s.admin("boss").merges(s.spare, "ent100000000000") }, false},
-		{"the enterprise is deleted by SQL", func(s *scene) { s.sql("DELETE FROM enterprises WHERE id = 'ent100000000000'") }, false},
-		{"another harbour serves the grid", func(s *scene) { s.edit("grids", "grid10000000000", map[string]any{"harbour": "harbour2000000a"}) }, false},
+		}, false, false},
+		{"the assignment ends by the clock", func(s *scene) { s.time = s.time.Add(2 * time.Hour) }, false, true},
+		{"the enterprise moves", func(s *scene) { s.edit("enterprises", "ent100000000000", map[string]any{"grid": "grid20000000000"}) }, false, false},
+		{"the enterprise is found to be another", func(s *scene) { s.admin("boss").merges(s.spare, "ent100000000000") }, false, false},
+		{"the enterprise is deleted by SQL", func(s *scene) { s.sql("DELETE FROM enterprises WHERE id = 'ent100000000000'") }, false, false},
+		{"another harbour serves the grid", func(s *scene) { s.edit("grids", "grid10000000000", map[string]any{"harbour": "harbour2000000a"}) }, false, true},
 		{"another process changes the harbour", func(s *scene) {
 			elsewhere(s, "UPDATE grids SET harbour = 'harbour2000000a' WHERE id = 'grid10000000000'")
-		}, false},
+		}, false, true},
 		{"the user gets another post", func(s *scene) {
 			s.edit("users", userID("worker1"), map[string]any{"role": "bank", "bank": "banka0000000000"})
-		}, false},
+		}, false, false},
 		{"the collection takes shorter notes", func(s *scene) {
 			c, err := s.app.FindCollectionByNameOrId("visits")
 			if err != nil {
@@ -93,11 +94,11 @@ func TestWhateverHappensBetweenThePhoneAndTheWriterAPushIsJudgedAsItsTurnFindsIt
 			if err := s.app.Save(c); err != nil {
 				s.t.Fatal(err)
 			}
-		}, false},
+		}, false, false},
 		{"a change goes before in the same push's line", func(s *scene) {
 			s.phone("worker1").push(s.p.update("enterprises", "ent100000000000", "contact", "", "老王"))
-		}, false},
-		{"the same was sent twice at once", func(s *scene) { s.p.push(s.visits...) }, false},
+		}, false, false},
+		{"the same was sent twice at once", func(s *scene) { s.p.push(s.visits...) }, false, false},
 		{"one record of it was made by another mutation", func(s *scene) {
 			twin := map[string]any{}
 			for k, v := range s.visits[3] {
@@ -105,10 +106,10 @@ func TestWhateverHappensBetweenThePhoneAndTheWriterAPushIsJudgedAsItsTurnFindsIt
 			}
 			twin["id"] = s.id()
 			s.p.push(twin)
-		}, false},
+		}, false, false},
 		{"somebody waits for a record of it", func(s *scene) {
 			s.p.push(s.p.update("visits", s.visits[2]["record"].(string), "notes", "", "补记"))
-		}, false},
+		}, false, false},
 	}
 	outcome := func(t *testing.T, e event, worksAhead bool) (string, bool) {
 		s := &scene{district: newDistrict(t)}
@@ -170,6 +171,9 @@ func TestWhateverHappensBetweenThePhoneAndTheWriterAPushIsJudgedAsItsTurnFindsIt
 			}
 			if e.unfelt && redone {
 				t.Error("worked out again for nothing")
+			}
+			if e.redone && !redone {
+				t.Error("taken as it was worked out before")
 			}
 		})
 	}
