@@ -28,6 +28,14 @@ func Connect(path string) (*dbx.DB, error) {
 	return dbx.NewFromDB(sql.OpenDB(c), "sqlite"), nil
 }
 
+// A run of new rows whose scopes are known from working it out writes its feed rows itself (quick.go): a trigger that looks each of
+// them up again costs as much as row and indexes together. For the length of those statements, in their transaction, this key of
+// sync_state names the collection whose insert triggers stand aside.
+const feeding = "feeding"
+
+// fedByRuns are the collections of which a run may write the feed rows: an insert fires no triggers there but alignment and feed.
+var fedByRuns = []string{"visits"}
+
 const clockNow = `(SELECT now FROM sync_clock)`
 
 // membership is the one definition of who walks which grid now; a trigger and the boundary tick both write it.
@@ -64,8 +72,12 @@ func triggers() map[string]string {
 		aligned, fix := alignment(h)
 		insertWhen := ""
 		if fix != "" {
-			insertWhen = " WHEN " + aligned
-			add(t+"_align_insert", "AFTER INSERT ON "+t+" WHEN NOT ("+aligned+")", fix)
+			unfed := ""
+			if slices.Contains(fedByRuns, t) {
+				unfed = "NOT EXISTS (SELECT 1 FROM sync_state WHERE key = '" + feeding + "' AND value = '" + t + "') AND "
+			}
+			insertWhen = " WHEN " + unfed + aligned
+			add(t+"_align_insert", "AFTER INSERT ON "+t+" WHEN "+unfed+"NOT ("+aligned+")", fix)
 			add(t+"_align_update", "AFTER UPDATE OF "+columnList(h.Sources)+" ON "+t+" WHEN NOT ("+aligned+")", fix)
 		}
 		add(t+"_insert", "AFTER INSERT ON "+t+insertWhen, feedRows(h, "NEW"))
@@ -437,6 +449,9 @@ func prepare(app core.App, now hooks.Clock) error {
 		return err
 	}
 	return app.RunInTransaction(func(tx core.App) error {
+		if _, err := tx.DB().NewQuery(`DELETE FROM sync_state WHERE key = '` + feeding + `'`).Execute(); err != nil {
+			return err
+		}
 		if _, err := tx.DB().NewQuery(`INSERT OR IGNORE INTO sync_state (key, value) VALUES ('epoch', lower(hex(randomblob(8)))), ('cursor_key', lower(hex(randomblob(32))))`).Execute(); err != nil {
 			return err
 		}

@@ -18,8 +18,9 @@ type job struct {
 	plain bool // nothing rests on it that may be worked out ahead; a push says itself when it does more than put plain new rows
 }
 
-// groupSize bounds how many mutations share a commit, so that the console's own writes get their turn between groups.
-const groupSize = 2000
+// groupSize bounds how many mutations share a commit, so that the console's own writes get their turn between groups, and pushes
+// are worked out while others are written: all that wait in one group, and nobody works meanwhile.
+const groupSize = 210
 
 // pushesAtOnce is how many pushes are taken apart, or wait for the writer so, at one time.
 const pushesAtOnce = 16

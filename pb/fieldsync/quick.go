@@ -348,13 +348,13 @@ type ready struct {
 	ignored []string
 }
 
-// together creates the first records of a run by one statement: as many as are ready for it, or one. Any error means that one of
-// them cannot go this way; which one is only known where they go one by one.
+// together creates the first records of a run: all that are ready in one collection, or one. Any error means that one of them cannot
+// go this way; which one is only known where they go one by one.
 func (a *applier) together(g *ground, run []*sent, results []Result, trusting bool) ([]*core.Record, error) {
 	first := g.ready[run[0]]
 	if first == nil {
 		r, err := a.workOut(g, run[0], func(r *ready) error {
-			_, err := executor(a.tx).Exec(r.plan.one, r.args...)
+			_, err := executor(a.tx).Exec(r.plan.insert.one, r.args...)
 			return err
 		})
 		if err != nil {
@@ -363,21 +363,52 @@ func (a *applier) together(g *ground, run []*sent, results []Result, trusting bo
 		results[0] = r.result(run[0])
 		return []*core.Record{r.record}, nil
 	}
-	n, statement, args := 1, first.plan.one, first.args
-	if trusting && len(run) >= rowsAtOnce && !slices.ContainsFunc(run[:rowsAtOnce], func(s *sent) bool { r := g.ready[s]; return r == nil || r.plan != first.plan }) {
-		n, statement, args = rowsAtOnce, first.plan.many, make([]any, 0, rowsAtOnce*len(first.args))
-		for _, s := range run[:n] {
-			args = append(args, g.ready[s].args...)
-		}
+	n := 1
+	for trusting && n < len(run) && g.ready[run[n]] != nil && g.ready[run[n]].plan == first.plan {
+		n++
 	}
-	if _, err := executor(a.tx).Exec(statement, args...); err != nil {
-		return nil, err
-	}
-	made := make([]*core.Record, n)
+	made, args := make([]*core.Record, n), make([]any, 0, n*len(first.args))
 	for i, s := range run[:n] {
-		made[i], results[i] = g.ready[s].record, g.ready[s].result(s)
+		r := g.ready[s]
+		made[i], results[i], args = r.record, r.result(s), append(args, r.args...)
 	}
-	return made, nil
+	if trusting && slices.Contains(fedByRuns, first.plan.of.Name) {
+		return made, a.fed(first.plan, made, results, args)
+	}
+	return made, first.plan.insert.run(executor(a.tx), args)
+}
+
+// fed puts rows into their table and the feed, in place of the triggers, which stand aside meanwhile. The scopes of the records are
+// right: that they are what the triggers would find is what working out ahead rests on (Server.stands).
+func (a *applier) fed(p *plan, made []*core.Record, results []Result, args []any) error {
+	tx := executor(a.tx)
+	if _, err := tx.Exec(`INSERT INTO sync_state (key, value) VALUES ('`+feeding+`', ?)`, p.of.Name); err != nil {
+		return err
+	}
+	if err := p.insert.run(tx, args); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`DELETE FROM sync_state WHERE key = '` + feeding + `'`); err != nil {
+		return err
+	}
+	var seq int64
+	g := ground{app: a.tx}
+	if err := g.each(`SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'`, nil, func(r *sql.Rows) error { return r.Scan(&seq) }); err != nil {
+		return err
+	}
+	feed := make([]any, 0, 2*5*len(made))
+	for i, r := range made {
+		scopes, rev := hooks.RecordScopes(r), seq+1
+		if len(scopes) == 0 {
+			scopes = []string{hooks.ScopeNobody}
+		}
+		for _, scope := range scopes {
+			seq++
+			feed = append(feed, seq, scope, p.of.Name, r.Id, rev)
+		}
+		results[i].Seq, results[i].Record = seq, &RecordRev{ID: r.Id, Rev: rev}
+	}
+	return feedInsert.run(tx, feed)
 }
 
 func (r *ready) result(of *sent) Result {
@@ -546,15 +577,45 @@ func (g *ground) knows(e *core.RecordEvent, f *core.RelationField) bool {
 	return true
 }
 
-// plan is the compiled form of a collection's INSERT. OR FAIL spares the journal that SQLite keeps for each statement with
-// triggers, which costs twice the insert: a run is undone by its savepoint, never by half a statement.
-type plan struct {
-	of        *core.Collection
-	one, many string // of one row, and of rowsAtOnce
+// inserting is an INSERT of one row and of many: each statement costs as much as some indexes of a row. OR FAIL spares the journal
+// that SQLite keeps for each statement with triggers, which costs twice the insert: a run is undone by its savepoint or with its
+// group, never by half a statement.
+type inserting struct {
+	one, many     string
+	columns, rows int // of a row; of many
 }
 
-// rowsAtOnce is how many rows of a run one statement writes: each statement costs as much as some indexes of a row.
-const rowsAtOnce = 10
+func insertInto(table string, rows int, columns ...string) inserting {
+	row := "(" + marks(len(columns)) + ")"
+	one := "INSERT OR FAIL INTO `" + table + "` (`" + strings.Join(columns, "`, `") + "`) VALUES " + row
+	return inserting{one, one + strings.Repeat(", "+row, rows-1), len(columns), rows}
+}
+
+// run writes the rows whose values stand in args one after the other.
+func (w *inserting) run(tx dbx.Executor, args []any) error {
+	for len(args) > 0 {
+		statement, n := w.one, w.columns
+		if len(args) >= w.rows*w.columns {
+			statement, n = w.many, w.rows*w.columns
+		}
+		if _, err := tx.Exec(statement, args[:n]...); err != nil {
+			return err
+		}
+		args = args[n:]
+	}
+	return nil
+}
+
+var (
+	feedInsert   = insertInto("sync_feed", 20, "seq", "scope", "collection", "record", "rev")
+	ledgerInsert = insertInto("sync_mutations", 25, "id", "device", "hash", "record", "status", "seq", "result", "body", "received_at", "prev_rev", "rev")
+)
+
+// plan is the compiled form of a collection's INSERT.
+type plan struct {
+	of     *core.Collection
+	insert inserting
+}
 
 var plans sync.Map // collection name → *plan, made anew when the collection changes
 
@@ -562,73 +623,51 @@ func planOf(c *core.Collection) *plan {
 	if p, ok := plans.Load(c.Name); ok && p.(*plan).of == c {
 		return p.(*plan)
 	}
-	quoted := make([]string, len(c.Fields))
-	for i, f := range c.Fields {
-		quoted[i] = "`" + f.GetName() + "`"
-	}
-	row := "(" + marks(len(quoted)) + ")"
-	p := &plan{of: c, one: "INSERT OR FAIL INTO `" + c.Name + "` (" + strings.Join(quoted, ", ") + ") VALUES " + row}
-	p.many = p.one + strings.Repeat(", "+row, rowsAtOnce-1)
+	p := &plan{c, insertInto(c.Name, 10, c.Fields.FieldNames()...)}
 	plans.Store(c.Name, p)
 	return p
 }
 
 func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
 
-// rememberRun writes the ledger of a run: one question where the rows stand in the feed, and few statements.
+// rememberRun writes the ledger of a run: one question where the rows stand in the feed, for those that did not put themselves there,
+// and few statements.
 func (a *applier) rememberRun(run []*sent, results []Result) error {
-	records := make([]string, len(run))
+	var records []string
 	for i, s := range run {
-		records[i] = s.m.Record
+		if results[i].Record == nil {
+			records = append(records, s.m.Record)
+		}
 	}
-	places := make(map[string]struct{ seq, rev int64 }, len(run))
+	places := make(map[string]struct{ seq, rev int64 }, len(records))
 	g := ground{app: a.tx}
-	if err := g.each(`SELECT collection || ' ' || record, max(seq), max(rev) FROM sync_feed WHERE record IN (SELECT value FROM json_each(?)) GROUP BY 1`,
-		[]any{jsonText(records)}, func(r *sql.Rows) error {
-			var key string
-			var at struct{ seq, rev int64 }
-			err := r.Scan(&key, &at.seq, &at.rev)
-			places[key] = at
+	if len(records) > 0 {
+		if err := g.each(`SELECT collection || ' ' || record, max(seq), max(rev) FROM sync_feed WHERE record IN (SELECT value FROM json_each(?)) GROUP BY 1`,
+			[]any{jsonText(records)}, func(r *sql.Rows) error {
+				var key string
+				var at struct{ seq, rev int64 }
+				err := r.Scan(&key, &at.seq, &at.rev)
+				places[key] = at
+				return err
+			}); err != nil {
 			return err
-		}); err != nil {
-		return err
+		}
 	}
-	args := make([]any, 0, ledgerRows*ledgerColumns)
+	args := make([]any, 0, len(run)*ledgerInsert.columns)
 	received := hooks.Stored(a.received)
 	for i, s := range run {
 		r := &results[i]
-		at := places[s.m.Collection+" "+s.m.Record]
-		r.Seq, r.Record = at.seq, &RecordRev{ID: s.m.Record, Rev: at.rev}
+		if r.Record == nil {
+			at := places[s.m.Collection+" "+s.m.Record]
+			r.Seq, r.Record = at.seq, &RecordRev{ID: s.m.Record, Rev: at.rev}
+		}
 		kept, err := resultJSON(*r)
 		if err != nil {
 			return err
 		}
 		args = append(args, s.m.ID, a.device, s.hash, s.m.Record, string(r.Status), r.Seq, kept, keptBody(*r, string(s.raw)), received, 0, r.rev())
-		rows := len(args) / ledgerColumns
-		if rest := len(run) - i - 1; rows == ledgerRows || rest == 0 {
-			for rows > 0 {
-				n := 1
-				if rows == ledgerRows {
-					n = rows
-				}
-				if _, err := executor(a.tx).Exec(ledgerInsert(n), args[:n*ledgerColumns]...); err != nil {
-					return err
-				}
-				args, rows = args[n*ledgerColumns:], rows-n
-			}
-			args = args[:0:cap(args)]
-		}
 	}
-	return nil
-}
-
-// A ledger statement writes this many rows at once, or one.
-const ledgerRows, ledgerColumns = 25, 11
-
-func ledgerInsert(rows int) string {
-	row := "(" + marks(ledgerColumns) + ")"
-	return "INSERT OR FAIL INTO sync_mutations (id, device, hash, record, status, seq, result, body, received_at, prev_rev, rev) VALUES " +
-		strings.TrimSuffix(strings.Repeat(row+", ", rows), ", ")
+	return ledgerInsert.run(executor(a.tx), args)
 }
 
 // announce tells PocketBase (realtime, and whoever listens) of the records that a push made, once they are durable.
