@@ -41,7 +41,7 @@ func (s *Server) workOutAhead(a applier, mutations []*sent) *ground {
 		return nil
 	}
 	a.tx, a.user = s.app, user
-	g, err := a.survey(mutations)
+	g, err := a.survey(mutations, s.factsOf(life))
 	if err != nil {
 		return nil
 	}
@@ -77,7 +77,7 @@ func (a *applier) applyAll(s *Server, mutations []*sent, ahead *ground) ([]Resul
 	g, err := ahead, error(nil)
 	if s.stands(ahead) {
 		g.app = a.tx
-	} else if g, err = a.survey(mutations); err != nil {
+	} else if g, err = a.survey(mutations, nil); err != nil {
 		return nil, err
 	}
 	for i := 0; i < len(mutations); {
@@ -113,6 +113,69 @@ func (a *applier) applyAll(s *Server, mutations []*sent, ahead *ground) ([]Resul
 	return results, nil
 }
 
+// facts are what pushes have found out that stays so as long as nobody writes but pushes that put plain new rows: they are asked
+// once a life, not once a push.
+type findings struct {
+	life int64
+	sync.Mutex
+	exists map[string]map[string]bool // collection → records that are there and not merged
+	scopes map[string][]string        // as in ground, of rows that are in a scope: those whose sources are there
+	calm   *bool                      // nothing waits for any record
+}
+
+// factsKept bounds the facts of one kind: a few megabytes.
+const factsKept = 20_000
+
+// factsOf are the facts of a life, or nil if it is over. What is added to them was asked after that life began.
+func (s *Server) factsOf(life int64) *findings {
+	f := s.facts.Load()
+	if f == nil || f.life < life {
+		fresh := &findings{life: life, exists: map[string]map[string]bool{}, scopes: map[string][]string{}}
+		if s.facts.CompareAndSwap(f, fresh) {
+			return fresh
+		}
+		f = s.facts.Load()
+	}
+	if f.life != life {
+		return nil
+	}
+	return f
+}
+
+// ask fills in what is known and hands the rest to find, whose finds are kept where keep agrees. Nil facts know nothing.
+func ask[V any](f *findings, of func(*findings) map[string]V, names []string, into map[string]V, find func(missing []string) error, keep func(V) bool) error {
+	if f == nil {
+		return find(names)
+	}
+	var missing []string
+	f.Lock()
+	for _, name := range names {
+		if v, ok := of(f)[name]; ok {
+			into[name] = v
+		} else {
+			missing = append(missing, name)
+		}
+	}
+	f.Unlock()
+	if len(missing) == 0 {
+		return nil
+	}
+	if err := find(missing); err != nil {
+		return err
+	}
+	f.Lock()
+	defer f.Unlock()
+	if len(of(f)) > factsKept {
+		clear(of(f))
+	}
+	for _, name := range missing {
+		if v, ok := into[name]; ok && keep(v) {
+			of(f)[name] = v
+		}
+	}
+	return nil
+}
+
 // ground is what a push needs to know of the database, asked once for all its mutations.
 type ground struct {
 	app    core.App
@@ -128,8 +191,8 @@ type ground struct {
 	long   bool // something of this push waits: what comes may release it
 }
 
-// survey asks what the rules will want to know.
-func (a *applier) survey(mutations []*sent) (*ground, error) {
+// survey asks what the rules will want to know, except what the facts of this life tell already.
+func (a *applier) survey(mutations []*sent, known *findings) (*ground, error) {
 	g := &ground{app: a.tx, known: map[string]*ledger{}, first: map[string]*sent{}, used: map[string]bool{}, waited: map[string]bool{},
 		exists: map[string]map[string]bool{}, scopes: map[string][]string{}, memo: &hooks.Memo{}}
 	var ids, records []string
@@ -161,18 +224,40 @@ func (a *applier) survey(mutations []*sent) (*ground, error) {
 	if err := g.names(`SELECT DISTINCT collection || ' ' || record FROM sync_feed WHERE record IN (SELECT value FROM json_each(?))`, []any{list}, g.used); err != nil {
 		return nil, err
 	}
-	if err := g.names(`SELECT waits_for FROM sync_deferred WHERE waits_for IN (SELECT value FROM json_each(?1))
-		UNION ALL SELECT id FROM sync_attachments WHERE status != 'applied' AND id IN (SELECT value FROM json_each(?1))
-		UNION ALL SELECT record FROM sync_attachments WHERE status != 'applied' AND record IN (SELECT value FROM json_each(?1))`, []any{list}, g.waited); err != nil {
+	if calm, err := g.calm(known); err != nil {
 		return nil, err
+	} else if !calm {
+		if err := g.names(`SELECT waits_for FROM sync_deferred WHERE waits_for IN (SELECT value FROM json_each(?1))
+			UNION ALL SELECT id FROM sync_attachments WHERE status != 'applied' AND id IN (SELECT value FROM json_each(?1))
+			UNION ALL SELECT record FROM sync_attachments WHERE status != 'applied' AND record IN (SELECT value FROM json_each(?1))`, []any{list}, g.waited); err != nil {
+			return nil, err
+		}
 	}
-	return g, g.surveyReferences(mutations)
+	return g, g.surveyReferences(mutations, known)
+}
+
+// calm tells whether nothing waits for any record, where that is worth knowing: for the whole of a life.
+func (g *ground) calm(known *findings) (bool, error) {
+	if known == nil {
+		return false, nil
+	}
+	known.Lock()
+	defer known.Unlock()
+	if known.calm == nil {
+		var calm bool
+		if err := g.each(`SELECT NOT EXISTS (SELECT 1 FROM sync_deferred) AND NOT EXISTS (SELECT 1 FROM sync_attachments WHERE status != 'applied')`, nil,
+			func(r *sql.Rows) error { return r.Scan(&calm) }); err != nil {
+			return false, err
+		}
+		known.calm = &calm
+	}
+	return *known.calm, nil
 }
 
 // surveyReferences looks up the records that creates name, and the scopes that follow from them.
-func (g *ground) surveyReferences(mutations []*sent) error {
+func (g *ground) surveyReferences(mutations []*sent, known *findings) error {
 	named := map[string][]string{}
-	sources := map[string][][]string{}
+	sources := map[string]map[string][]string{} // collection → key in scopes → values of the sources
 	for _, s := range mutations {
 		if !g.plain(s) {
 			continue
@@ -204,23 +289,46 @@ func (g *ground) surveyReferences(mutations []*sent) error {
 			v, _ := s.m.Data[name].(string)
 			row = append(row, v)
 		}
-		sources[s.m.Collection] = append(sources[s.m.Collection], row)
+		if sources[s.m.Collection] == nil {
+			sources[s.m.Collection] = map[string][]string{}
+		}
+		sources[s.m.Collection][s.m.Collection+" "+strings.Join(row, " ")] = row
 	}
 	for collection, ids := range named {
 		slices.Sort(ids)
 		there := map[string]bool{}
-		if err := g.names("SELECT id FROM "+collection+" WHERE id IN (SELECT value FROM json_each(?))"+unmerged, []any{jsonText(slices.Compact(ids)), collection}, there); err != nil {
+		if known != nil {
+			known.Lock()
+			if known.exists[collection] == nil {
+				known.exists[collection] = map[string]bool{}
+			}
+			known.Unlock()
+		}
+		if err := ask(known, func(f *findings) map[string]bool { return f.exists[collection] }, slices.Compact(ids), there, func(ids []string) error {
+			return g.names("SELECT id FROM "+collection+" WHERE id IN (SELECT value FROM json_each(?))"+unmerged, []any{jsonText(ids), collection}, there)
+		}, func(bool) bool { return true }); err != nil {
 			return err
 		}
 		g.exists[collection] = there
 	}
 	for collection, rows := range sources {
-		columns, err := hooks.ScopesOf(g.app, collection, rows)
-		if err != nil {
+		if err := ask(known, func(f *findings) map[string][]string { return f.scopes }, sortedKeys(rows), g.scopes, func(keys []string) error {
+			list := make([][]string, len(keys))
+			for i, key := range keys {
+				list[i] = rows[key]
+			}
+			columns, err := hooks.ScopesOf(g.app, collection, list)
+			if err != nil {
+				return err
+			}
+			for i, key := range keys {
+				g.scopes[key] = columns[i]
+			}
+			return nil
+		}, func(columns []string) bool {
+			return slices.ContainsFunc(columns, func(c string) bool { return c != "" })
+		}); err != nil {
 			return err
-		}
-		for i, row := range rows {
-			g.scopes[collection+" "+strings.Join(row, " ")] = columns[i]
 		}
 	}
 	return nil

@@ -31,6 +31,7 @@ type Server struct {
 	disturbed bool         // used by the writer only: something happened that what was worked out ahead may rest on
 	seen      state        // used by the writer only: the marks of the database after its last commit
 	life      atomic.Int64 // grows with each commit that did more than put plain new rows
+	facts     atomic.Pointer[findings]
 	upkeep    upkeep
 	nudges    nudges
 	waiting   atomic.Int64
