@@ -27,10 +27,11 @@ func Stored(t time.Time) string { return t.UTC().Format(DateTimeLayout) }
 
 // ParseTime reads a time as RFC 3339 or in PocketBase's form; both are accepted on the wire.
 func ParseTime(s string) (time.Time, error) {
-	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
-		return t.UTC(), nil
+	layout := time.RFC3339Nano
+	if len(s) > len(time.DateOnly) && s[len(time.DateOnly)] == ' ' {
+		layout = "2006-01-02 15:04:05.999999999Z07:00"
 	}
-	t, err := time.Parse("2006-01-02 15:04:05.999999999Z07:00", s)
+	t, err := time.Parse(layout, s)
 	return t.UTC(), err
 }
 

@@ -97,6 +97,9 @@ type PushRequest struct {
 	SentAt    string            `json:"sent_at"`
 	Pending   int               `json:"pending"`
 	Mutations []json.RawMessage `json:"mutations"`
+
+	body    []byte           // as it came, for a push that parsePush took apart in one go
+	members []map[string]any // its mutations
 }
 
 // RecordRev names a record and its present revision.

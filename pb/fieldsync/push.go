@@ -172,7 +172,10 @@ func atomically(tx core.App, f func(tx core.App) error) (failed, fatal error) {
 
 // push applies one device's mutations in the order sent.
 func (s *Server) push(user *core.Record, req *PushRequest) (*PushResponse, error) {
-	return s.take(s.receive(user, req))
+	s.working <- struct{}{}
+	in := s.receive(user, req)
+	<-s.working
+	return s.take(in)
 }
 
 // incoming is a push on its way to the writer, with what could be worked out of it on the way.
@@ -187,9 +190,7 @@ type incoming struct {
 func (s *Server) receive(user *core.Record, req *PushRequest) *incoming {
 	in := &incoming{PushRequest: req, applier: applier{root: s.app, user: user, device: req.Device, received: s.now()}}
 	in.skew = skewOf(req.SentAt, in.received)
-	for _, raw := range req.Mutations {
-		in.mutations = append(in.mutations, read(user.Id, raw))
-	}
+	in.mutations = req.read(user.Id)
 	in.ahead = s.workOutAhead(in.applier, in.mutations)
 	return in
 }

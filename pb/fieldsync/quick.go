@@ -188,7 +188,8 @@ type ground struct {
 	exists map[string]map[string]bool // collection → records that are surely there
 	scopes map[string][]string        // collection and sources → scope columns
 	memo   *hooks.Memo
-	long   bool // something of this push waits: what comes may release it
+	sight  []string // the scopes of the user, once asked for
+	long   bool     // something of this push waits: what comes may release it
 }
 
 // survey asks what the rules will want to know, except what the facts of this life tell already.
@@ -540,7 +541,7 @@ func (a *applier) workOut(g *ground, s *sent, put func(*ready) error) (*ready, e
 	r.Id = m.Record
 	r.SetRaw("id", m.Record)
 	out := &ready{record: r, plan: planOf(collection)}
-	for _, name := range sortedKeys(m.Data) {
+	for name, v := range m.Data {
 		f := form.Field(name)
 		if f == nil || !f.MayWrite(role, true) {
 			if name != "id" {
@@ -549,7 +550,7 @@ func (a *applier) workOut(g *ground, s *sent, put func(*ready) error) (*ready, e
 			continue
 		}
 		field := collection.Fields.GetByName(name)
-		if typed(field, m.Data[name]) != nil {
+		if typed(field, v) != nil {
 			return nil, errLong
 		}
 		if relation, ok := field.(*core.RelationField); ok {
@@ -557,16 +558,17 @@ func (a *applier) workOut(g *ground, s *sent, put func(*ready) error) (*ready, e
 			if err != nil {
 				return nil, err
 			}
-			for _, id := range referenced(field, m.Data[name]) {
+			for _, id := range referenced(field, v) {
 				if id != "" && id != m.Record && !g.has(target.Name, id) {
 					return nil, errLong
 				}
 			}
 		}
-		if err := setField(r, field, m.Data[name]); err != nil {
+		if err := setField(r, field, v); err != nil {
 			return nil, errLong
 		}
 	}
+	slices.Sort(out.ignored)
 	if m.Collection == "photos" {
 		owner := r.GetString("collection")
 		if owner == "photos" || hooks.Forms[owner] == nil || !g.has(owner, r.GetString("record")) {
@@ -582,7 +584,10 @@ func (a *applier) workOut(g *ground, s *sent, put func(*ready) error) (*ready, e
 	if err := g.setScopes(r); err != nil {
 		return nil, err
 	}
-	if !overlaps(hooks.UserScopes(a.user), hooks.RecordScopes(r)) {
+	if g.sight == nil {
+		g.sight = hooks.UserScopes(a.user)
+	}
+	if !overlaps(g.sight, hooks.RecordScopes(r)) {
 		return nil, errLong // perhaps it did when it was captured
 	}
 	return out, hooks.Creating(hooks.WithMemo(a.context(), g.memo), a.tx, r, g.validate, func(*core.RecordEvent) error {
@@ -773,7 +778,11 @@ func (a *applier) rememberRun(run []*sent, results []Result) error {
 		if err != nil {
 			return err
 		}
-		args = append(args, s.m.ID, a.device, s.hash, s.m.Record, string(r.Status), r.Seq, kept, keptBody(*r, string(s.raw)), received, 0, r.rev())
+		body := ""
+		if len(r.Ignored) > 0 {
+			body = keptBody(*r, string(s.raw()))
+		}
+		args = append(args, s.m.ID, a.device, s.hash, s.m.Record, string(r.Status), r.Seq, kept, body, received, 0, r.rev())
 	}
 	return ledgerInsert.run(executor(a.tx), args)
 }

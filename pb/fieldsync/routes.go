@@ -31,6 +31,7 @@ type Server struct {
 	disturbed bool         // used by the writer only: something happened that what was worked out ahead may rest on
 	seen      state        // used by the writer only: the marks of the database after its last commit
 	life      atomic.Int64 // grows with each commit that did more than put plain new rows
+	working   chan struct{}
 	facts     atomic.Pointer[findings]
 	upkeep    upkeep
 	nudges    nudges
@@ -53,7 +54,7 @@ func Bind(app core.App, now hooks.Clock) {
 			return err
 		}
 		s := &Server{app: se.App, now: now, jobs: make(chan *job), stop: make(chan struct{}), stopped: make(chan struct{}),
-			uploads: make(chan struct{}, uploadsAtOnce), parsing: make(chan struct{}, pushesAtOnce)}
+			uploads: make(chan struct{}, uploadsAtOnce), parsing: make(chan struct{}, pushesAtOnce), working: make(chan struct{}, 1)}
 		se.App.Store().Set(serverKey, s)
 		go s.runWriter()
 		var background sync.WaitGroup
