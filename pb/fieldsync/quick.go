@@ -3,8 +3,10 @@ package fieldsync
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -454,6 +456,7 @@ type ready struct {
 	record  *core.Record
 	plan    *plan
 	args    []any
+	filled  uint64 // the columns, by position, that do not hold what an empty one does
 	ignored []string
 }
 
@@ -463,8 +466,7 @@ func (a *applier) together(g *ground, run []*sent, results []Result, trusting bo
 	first := g.ready[run[0]]
 	if first == nil {
 		r, err := a.workOut(g, run[0], func(r *ready) error {
-			_, err := executor(a.tx).Exec(r.plan.insert.one, r.args...)
-			return err
+			return r.plan.put(executor(a.tx), r)
 		})
 		if err != nil {
 			return nil, err
@@ -476,25 +478,25 @@ func (a *applier) together(g *ground, run []*sent, results []Result, trusting bo
 	for trusting && n < len(run) && g.ready[run[n]] != nil && g.ready[run[n]].plan == first.plan {
 		n++
 	}
-	made, args := make([]*core.Record, n), make([]any, 0, n*len(first.args))
+	made, rows := make([]*core.Record, n), make([]*ready, n)
 	for i, s := range run[:n] {
-		r := g.ready[s]
-		made[i], results[i], args = r.record, r.result(s), append(args, r.args...)
+		rows[i] = g.ready[s]
+		made[i], results[i] = rows[i].record, rows[i].result(s)
 	}
 	if trusting && slices.Contains(fedByRuns, first.plan.of.Name) {
-		return made, a.fed(first.plan, made, results, args)
+		return made, a.fed(rows, results)
 	}
-	return made, first.plan.insert.run(executor(a.tx), args)
+	return made, first.plan.put(executor(a.tx), rows...)
 }
 
 // fed puts rows into their table and the feed, in place of the triggers, which stand aside meanwhile. The scopes of the records are
 // right: that they are what the triggers would find is what working out ahead rests on (Server.stands).
-func (a *applier) fed(p *plan, made []*core.Record, results []Result, args []any) error {
-	tx := executor(a.tx)
+func (a *applier) fed(rows []*ready, results []Result) error {
+	tx, p := executor(a.tx), rows[0].plan
 	if _, err := tx.Exec(`INSERT INTO sync_state (key, value) VALUES ('`+feeding+`', ?)`, p.of.Name); err != nil {
 		return err
 	}
-	if err := p.insert.run(tx, args); err != nil {
+	if err := p.put(tx, rows...); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(`DELETE FROM sync_state WHERE key = '` + feeding + `'`); err != nil {
@@ -505,8 +507,9 @@ func (a *applier) fed(p *plan, made []*core.Record, results []Result, args []any
 	if err := g.each(`SELECT seq FROM sqlite_sequence WHERE name = 'sync_feed'`, nil, func(r *sql.Rows) error { return r.Scan(&seq) }); err != nil {
 		return err
 	}
-	feed := make([]any, 0, 2*5*len(made))
-	for i, r := range made {
+	feed := make([]any, 0, 2*5*len(rows))
+	for i, row := range rows {
+		r := row.record
 		scopes, rev := hooks.RecordScopes(r), seq+1
 		if len(scopes) == 0 {
 			scopes = []string{hooks.ScopeNobody}
@@ -540,7 +543,7 @@ func (a *applier) workOut(g *ground, s *sent, put func(*ready) error) (*ready, e
 	r := core.NewRecord(collection)
 	r.Id = m.Record
 	r.SetRaw("id", m.Record)
-	out := &ready{record: r, plan: planOf(collection)}
+	out := &ready{record: r, plan: planOf(a.tx, collection)}
 	for name, v := range m.Data {
 		f := form.Field(name)
 		if f == nil || !f.MayWrite(role, true) {
@@ -608,14 +611,19 @@ func (r *ready) export() error {
 	}
 	r.args = make([]any, len(r.plan.of.Fields))
 	for i, f := range r.plan.of.Fields {
-		if driver, ok := f.(core.DriverValuer); ok {
-			v, err := driver.DriverValue(r.record)
-			if err != nil {
+		v := r.record.GetRaw(f.GetName())
+		var err error
+		if of, ok := f.(core.DriverValuer); ok {
+			if v, err = of.DriverValue(r.record); err != nil {
 				return err
 			}
-			r.args[i] = v
-		} else {
-			r.args[i] = r.record.GetRaw(f.GetName())
+		}
+		// As the driver wants it: database/sql would find that out in the writer's turn.
+		if r.args[i], err = driver.DefaultParameterConverter.ConvertValue(v); err != nil {
+			return err
+		}
+		if r.args[i] != r.plan.empty[i] {
+			r.filled |= 1 << (i % 64)
 		}
 	}
 	return nil
@@ -724,21 +732,72 @@ var (
 	ledgerInsert = insertInto("sync_mutations", 25, "id", "device", "hash", "record", "status", "seq", "result", "body", "received_at", "prev_rev", "rev")
 )
 
-// plan is the compiled form of a collection's INSERT.
+// plan is the compiled form of a collection's INSERT. Columns that are empty in all rows are left out: what the driver is given to
+// bind costs with the square of its number.
 type plan struct {
-	of     *core.Collection
-	insert inserting
+	of      *core.Collection
+	columns []string
+	empty   []any // what the table itself puts into each column; nil where that is not known to be what PocketBase does
+
+	sync.Mutex
+	shapes map[uint64]*inserting
 }
 
 var plans sync.Map // collection name → *plan, made anew when the collection changes
 
-func planOf(c *core.Collection) *plan {
+// shapesKept bounds the statements of one collection: phones of one release send few kinds of rows.
+const shapesKept = 32
+
+func planOf(app core.App, c *core.Collection) *plan {
 	if p, ok := plans.Load(c.Name); ok && p.(*plan).of == c {
 		return p.(*plan)
 	}
-	p := &plan{c, insertInto(c.Name, 10, c.Fields.FieldNames()...)}
+	p := &plan{of: c, columns: c.Fields.FieldNames(), empty: make([]any, len(c.Fields)), shapes: map[uint64]*inserting{}}
+	if len(c.Fields) <= 64 {
+		known := map[string]any{"DEFAULT '' NOT NULL": "", "DEFAULT 0 NOT NULL": 0.0, "DEFAULT FALSE NOT NULL": false, "DEFAULT '[]' NOT NULL": "[]"}
+		for i, f := range c.Fields {
+			_, rest, _ := strings.Cut(f.ColumnType(app), " ")
+			p.empty[i] = known[rest]
+		}
+	}
 	plans.Store(c.Name, p)
 	return p
+}
+
+// put writes rows into the table.
+func (p *plan) put(tx dbx.Executor, rows ...*ready) error {
+	var filled uint64
+	for _, r := range rows {
+		filled |= r.filled
+	}
+	if len(p.columns) > 64 {
+		filled = math.MaxUint64
+	}
+	p.Lock()
+	insert := p.shapes[filled]
+	if insert == nil {
+		if len(p.shapes) >= shapesKept {
+			clear(p.shapes)
+		}
+		var columns []string
+		for i, name := range p.columns {
+			if filled>>(i%64)&1 == 1 {
+				columns = append(columns, name)
+			}
+		}
+		made := insertInto(p.of.Name, 10, columns...)
+		insert, p.shapes[filled] = &made, &made
+	}
+	p.Unlock()
+	args := make([]any, 0, len(rows)*insert.columns)
+	for _, r := range rows {
+		for i, v := range r.args {
+			if filled>>(i%64)&1 == 1 {
+				args = append(args, v)
+			}
+		}
+	}
+	return insert.run(tx, args)
 }
 
 func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
