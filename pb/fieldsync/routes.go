@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,12 +27,12 @@ type Server struct {
 	jobs      chan *job
 	stop      chan struct{}
 	stopped   chan struct{}
-	guard     guard        // used by the writer only
-	trusting  bool         // used by the writer only: the group in hand runs without savepoints
-	disturbed bool         // used by the writer only: something happened that what was worked out ahead may rest on
-	seen      state        // used by the writer only: the marks of the database after its last commit
-	life      atomic.Int64 // grows with each commit that did more than put plain new rows
-	working   chan struct{}
+	guard     guard         // used by the writer only
+	trusting  bool          // used by the writer only: the group in hand runs without savepoints
+	disturbed bool          // used by the writer only: something happened that what was worked out ahead may rest on
+	seen      state         // used by the writer only: the marks of the database after its last commit
+	life      atomic.Int64  // grows with each commit that did more than put plain new rows
+	working   chan struct{} // a place for each push that is worked out: a core fewer than there are, for the writer would wait behind them
 	facts     atomic.Pointer[findings]
 	upkeep    upkeep
 	nudges    nudges
@@ -54,7 +55,7 @@ func Bind(app core.App, now hooks.Clock) {
 			return err
 		}
 		s := &Server{app: se.App, now: now, jobs: make(chan *job), stop: make(chan struct{}), stopped: make(chan struct{}),
-			uploads: make(chan struct{}, uploadsAtOnce), parsing: make(chan struct{}, pushesAtOnce), working: make(chan struct{}, 1)}
+			uploads: make(chan struct{}, uploadsAtOnce), parsing: make(chan struct{}, pushesAtOnce), working: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
 		se.App.Store().Set(serverKey, s)
 		go s.runWriter()
 		var background sync.WaitGroup
