@@ -111,7 +111,8 @@ func TestWhateverHappensBetweenThePhoneAndTheWriterAPushIsJudgedAsItsTurnFindsIt
 			s.p.push(s.p.update("visits", s.visits[2]["record"].(string), "notes", "", "补记"))
 		}, false, false},
 	}
-	outcome := func(t *testing.T, e event, worksAhead bool) (string, bool) {
+	const before, after, never = "before it", "after it", "in its turn" // when a push is worked out
+	outcome := func(t *testing.T, e event, workedOut string) (string, bool) {
 		s := &scene{district: newDistrict(t)}
 		s.p = s.phone("worker1")
 		s.spare = s.save("enterprises", map[string]any{"id": "ent300000000000", "name": "重庆小面", "grid": "grid20000000000"}).Id
@@ -129,18 +130,19 @@ func TestWhateverHappensBetweenThePhoneAndTheWriterAPushIsJudgedAsItsTurnFindsIt
 			return e.Next()
 		})
 		var in *incoming
-		if worksAhead {
+		if workedOut == before {
 			if in = s.p.received(s.visits...); len(in.ahead.ready) != len(s.visits) {
 				t.Fatalf("%d of %d worked out ahead", len(in.ahead.ready), len(s.visits))
 			}
 		}
 		e.does(s)
-		if !worksAhead {
+		if workedOut != before { // with what the push before has found out, if nobody has noticed the event yet
 			in = s.p.received(s.visits...)
-			in.ahead = nil
-		} else {
-			s.validate = 0
 		}
+		if workedOut == never {
+			in.ahead = nil
+		}
+		s.validate = 0
 		in.received = s.now()
 		answer, err := serverOf(s.app).take(in)
 		var told strings.Builder
@@ -164,10 +166,14 @@ func TestWhateverHappensBetweenThePhoneAndTheWriterAPushIsJudgedAsItsTurnFindsIt
 	}
 	for _, e := range events {
 		t.Run(e.name, func(t *testing.T) {
-			was, redone := outcome(t, e, true)
-			want, _ := outcome(t, e, false)
+			was, redone := outcome(t, e, before)
+			late, _ := outcome(t, e, after)
+			want, _ := outcome(t, e, never)
 			if was != want {
-				t.Errorf("worked out ahead it ends so:\n%s\nin its turn so:\n%s", was, want)
+				t.Errorf("worked out before it, a push ends so:\n%s\nin its turn so:\n%s", was, want)
+			}
+			if late != want {
+				t.Errorf("worked out after it, a push ends so:\n%s\nin its turn so:\n%s", late, want)
 			}
 			if e.unfelt && redone {
 				t.Error("worked out again for nothing")

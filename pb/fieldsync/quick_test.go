@@ -1,7 +1,9 @@
 package fieldsync
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -221,5 +223,67 @@ func TestRecordsAppliedInARunAreAnnouncedOnceTheyStand(t *testing.T) {
 	p.push(good, bad)
 	if len(told) != 1 || told[0] != good["record"] {
 		t.Errorf("told of %v, made was %v", told, good["record"])
+	}
+}
+
+// A run feeds its rows itself and lets the insert triggers of its collection stand aside: there must be no other of them.
+func TestWhereARunWritesTheFeedNoOtherTriggerWaitsForItsRows(t *testing.T) {
+	for name, text := range triggers() {
+		for _, c := range fedByRuns {
+			if strings.Contains(text, " AFTER INSERT ON "+c+" ") && name != "sync_"+c+"_insert" && name != "sync_"+c+"_align_insert" {
+				t.Errorf("%s is not run for a run of %s", name, c)
+			}
+		}
+	}
+	d := newDistrict(t)
+	p := d.phone("worker1")
+	p.push(p.visit("ent100000000000", "grid10000000000"))
+	if n := d.count("sync_state WHERE key = '" + feeding + "'"); n != 0 {
+		t.Error("the triggers still stand aside after the run")
+	}
+}
+
+// A mutation is known again by its JSON, however it was written; what one version of ours remembered the next must find.
+func TestAMutationIsHashedAsTheTextThatGoWouldWrite(t *testing.T) {
+	value := rapid.Custom(anyJSON(4))
+	rapid.Check(t, func(rt *rapid.T) {
+		raw, err := json.Marshal(value.Draw(rt, "value"))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		var v any
+		if err := json.Unmarshal(raw, &v); err != nil {
+			rt.Fatal(err)
+		}
+		want, _ := json.Marshal(v)
+		if got := appendJSON(nil, v); string(got) != string(want) {
+			rt.Fatalf("%s\nfor\n%s", got, want)
+		}
+	})
+}
+
+func anyJSON(depth int) func(*rapid.T) any {
+	return func(rt *rapid.T) any {
+		kinds := []string{"text", "odd text", "number", "small", "bool", "nothing"}
+		if depth > 0 {
+			kinds = append(kinds, "list", "object")
+		}
+		switch rapid.SampledFrom(kinds).Draw(rt, "kind") {
+		case "text":
+			return rapid.String().Draw(rt, "text")
+		case "odd text":
+			return rapid.SampledFrom([]string{"", "<b>&\"\\", "\u2028\u2029", "\x00\x1f\x7f", "\xff\xfe", "🀄", "店主"}).Draw(rt, "text")
+		case "number":
+			return rapid.Float64().Filter(func(f float64) bool { return !math.IsInf(f, 0) && !math.IsNaN(f) }).Draw(rt, "number")
+		case "small":
+			return rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 1, -1, 0.1, 1e-6, 9.9e-7, 1e20, 1e21, 123456789, 108.412345}).Draw(rt, "number")
+		case "bool":
+			return rapid.Bool().Draw(rt, "bool")
+		case "list":
+			return rapid.SliceOfN(rapid.Custom(anyJSON(depth-1)), 0, 4).Draw(rt, "list")
+		case "object":
+			return rapid.MapOfN(rapid.String(), rapid.Custom(anyJSON(depth-1)), 0, 4).Draw(rt, "object")
+		}
+		return nil
 	}
 }
